@@ -1,0 +1,43 @@
+import type { Store } from './store.ts';
+
+/** An OAuth client as the developer registered it in the provider's console. */
+export interface RegisteredClient {
+  id: string;
+  secret: string;
+  redirectUris: string[];
+}
+
+export interface SimulatorContext {
+  /** Outlives a restart of the local stack. */
+  store: Store;
+  /** The registered OAuth client, for providers that have one. */
+  client: RegisteredClient;
+  /** Milliseconds since 1970; tests move it. */
+  now(): number;
+  /** Every secret a simulator hands out passes through here, so that the leak test can look for it. */
+  secret(value: string): string;
+}
+
+/** A key as a person would make it in the provider's settings. */
+export interface IssuedKey {
+  api_key: string;
+  /** The rest of what POST /api/connectors/connect wants in `config`. */
+  config: Record<string, string>;
+  account: { id: string; name: string | null };
+}
+
+/**
+ * A provider, written from its documentation: strict about what it accepts. It sees requests with the
+ * real URL (`https://api.github.com/user`), whatever address the gateway was reached at.
+ */
+export interface Simulator {
+  /** Provider id, as in the catalogue. */
+  provider: string;
+  /** Whether the provider answers at this host name. */
+  host(hostname: string): boolean;
+  fetch(request: Request): Response | Promise<Response>;
+  /** Makes a key in the provider's settings; `options` bend it (permissions, account), each simulator says how. */
+  issueKey?(options?: Record<string, string>): IssuedKey;
+}
+
+export type SimulatorFactory = (context: SimulatorContext) => Simulator;
