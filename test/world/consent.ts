@@ -11,7 +11,12 @@ export interface Consent {
  * The page on which a person approves; it posts `decision`, `account` and `scopes` to its own URL, so that
  * it works behind any gateway address.
  */
-export function consentPage(options: { provider: string; accounts: string[]; scopes: string[]; app: string }) {
+export function consentPage(options: {
+  provider: string;
+  accounts: string[];
+  scopes: string[];
+  app: string;
+}) {
   return html`<!doctype html>
     <html lang="en">
       <head>

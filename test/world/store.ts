@@ -13,7 +13,9 @@ export interface Store {
 export function openStores(file: string): { of(part: string): Store; close(): void } {
   const database = new DatabaseSync(file);
   database.exec('pragma journal_mode = wal; pragma synchronous = normal');
-  database.exec('create table if not exists memory (key text primary key, value text not null) without rowid');
+  database.exec(
+    'create table if not exists memory (key text primary key, value text not null) without rowid',
+  );
   const select = database.prepare('select value from memory where key = ?');
   const upsert = database.prepare('insert or replace into memory (key, value) values (?, ?)');
   const remove = database.prepare('delete from memory where key = ?');
@@ -28,7 +30,9 @@ export function openStores(file: string): { of(part: string): Store; close(): vo
       set: (key, value) => void upsert.run(`${part}/${key}`, JSON.stringify(value)),
       delete: (key) => void remove.run(`${part}/${key}`),
       list: <T>(prefix: string) =>
-        range.all(`${part}/${prefix}`, `${part}/${prefix}\uffff`).map((row) => JSON.parse(String(row.value)) as T),
+        range
+          .all(`${part}/${prefix}`, `${part}/${prefix}\uffff`)
+          .map((row) => JSON.parse(String(row.value)) as T),
     }),
     close: () => database.close(),
   };

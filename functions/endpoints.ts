@@ -1,0 +1,11 @@
+import { catalog } from './connectors/catalog.ts';
+import { connect } from './connectors/connect.ts';
+import { disconnect } from './connectors/disconnect.ts';
+import { list } from './connectors/list.ts';
+import { test } from './connectors/test.ts';
+import { health } from './health.ts';
+import { authorize } from './oauth/authorize.ts';
+import { callback } from './oauth/callback.ts';
+
+/** The API: an endpoint a file, in the order in which paths are matched. */
+export const endpoints = [catalog, list, connect, disconnect, test, authorize, callback, health];

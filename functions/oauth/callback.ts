@@ -1,0 +1,162 @@
+import type { Context } from 'hono';
+import { deleteCookie, getCookie } from 'hono/cookie';
+import * as z from 'zod';
+import { equalInConstantTime, sha256Hex } from '../../lib/bytes.ts';
+import { requireOAuth } from '../../lib/catalog.ts';
+import { isSecure } from '../../lib/config.ts';
+import type { ConnectionRow } from '../../lib/connections/row.ts';
+import type { Snapshot } from '../../lib/connections/snapshot.ts';
+import { viewOf } from '../../lib/connections/view.ts';
+import type { AppEnv } from '../../lib/http/app.ts';
+import { connectionBody } from '../../lib/http/bodies.ts';
+import { endpoint, WITH_SESSION } from '../../lib/http/endpoint.ts';
+import { bindingCookieName } from '../../lib/oauth/binding.ts';
+import { isSignedCallback } from '../../lib/oauth/callback-signature.ts';
+import { claim, invalidState } from '../../lib/oauth/claim.ts';
+import { complete } from '../../lib/oauth/complete.ts';
+import { outcomeUrl } from '../../lib/oauth/return-to.ts';
+import { type Flow, getFlow } from '../../lib/oauth/state.ts';
+import { Problem } from '../../lib/problem.ts';
+
+export const callback = endpoint(
+  {
+    method: 'get',
+    path: '/api/oauth/:provider/callback',
+    summary: 'Where the provider sends the browser back',
+    access: 'public',
+    limit: 'CALLBACK_LIMIT',
+    params: z.object({ provider: z.string() }),
+    responses: {
+      200: { description: 'With Accept: application/json', schema: connectionBody },
+      302: { description: 'To return_to, with provider, status and, where it failed, error' },
+    },
+    problems: [
+      ...WITH_SESSION,
+      'invalid_state',
+      'invalid_hmac',
+      'access_denied',
+      'issuer_mismatch',
+      'unknown_provider',
+      'wrong_auth_method',
+      'provider_not_configured',
+      'account_mismatch',
+      'in_progress',
+      'invalid_credential',
+      'insufficient_scope',
+      'method_not_allowed',
+      'provider_error',
+      'provider_timeout',
+    ],
+  },
+  async (c, { params }) => {
+    if (c.req.method === 'HEAD') throw new Problem('method_not_allowed', 'Open this address with GET.');
+    if (isPrefetch(c))
+      throw new Problem('unavailable', 'This address is not fetched ahead.', { retryAfter: 1 });
+
+    const services = c.get('services');
+    const registered = requireOAuth(c.env, params.provider);
+    c.set('logged', { provider_id: registered.provider.id });
+    const query = new URL(c.req.url).searchParams;
+    const state = only(query, 'state') ?? '';
+
+    const flow = await getFlow(services, state);
+    if (!flow) throw invalidState();
+    const elsewhere = flow.provider !== registered.provider.id;
+    if (!elsewhere && !(await isSameBrowser(c, state, flow))) throw invalidState();
+    const snapshot = await claim(services, state, flow);
+    // Spent by being presented at another provider's callback (mix-up, RFC 9700 section 4.4).
+    if (elsewhere) throw invalidState();
+
+    try {
+      const row = await finish(c, registered, { query, state, flow, snapshot });
+      c.set('logged', { provider_id: registered.provider.id, connection_id: row.id });
+      if (wantsJson(c)) return c.json(viewOf(row));
+      return c.redirect(outcomeUrl(flow.returnTo, { provider: flow.provider, status: 'connected' }), 302);
+    } catch (error) {
+      if (!(error instanceof Problem) || wantsJson(c)) throw error;
+      if (error.code === 'unauthenticated' || error.code === 'not_found') throw error;
+      c.set('logged', {
+        provider_id: registered.provider.id,
+        code: error.code,
+        ...(error.reason !== undefined && { reason: error.reason }),
+      });
+      return c.redirect(
+        outcomeUrl(flow.returnTo, { provider: flow.provider, status: 'error', error: error.code }),
+        302,
+      );
+    }
+  },
+);
+
+/** What the provider said, and what comes of it. The state is spent by now, whatever happens here. */
+async function finish(
+  c: Context<AppEnv>,
+  registered: ReturnType<typeof requireOAuth>,
+  { query, state, flow, snapshot }: { query: URLSearchParams; state: string; flow: Flow; snapshot: Snapshot },
+): Promise<ConnectionRow> {
+  const { provider, auth, client } = registered;
+  if (query.has('iss') && (auth.issuer === undefined || only(query, 'iss') !== auth.issuer)) {
+    throw new Problem(
+      'issuer_mismatch',
+      `The answer does not come from ${provider.name}. Start connecting again.`,
+    );
+  }
+  if (auth.callbackSignature) {
+    const signed = await isSignedCallback(auth.callbackSignature, query, {
+      client,
+      config: flow.config,
+      now: Date.now(),
+    });
+    if (!signed) {
+      throw new Problem(
+        'invalid_hmac',
+        `The answer is not signed by ${provider.name}. Start connecting again.`,
+      );
+    }
+  }
+  if (query.has('error')) {
+    if (only(query, 'error') === 'access_denied') {
+      throw new Problem('access_denied', `Access to ${provider.name} was not granted. Nothing was changed.`);
+    }
+    throw new Problem(
+      'provider_error',
+      `${provider.name} could not complete the sign-in. Nothing was changed.`,
+      {
+        reason: 'error in the callback',
+      },
+    );
+  }
+  const code = only(query, 'code');
+  if (code === undefined || code.length > 2_048) {
+    throw new Problem(
+      'invalid_request',
+      `${provider.name} sent no authorization code. Start connecting again.`,
+    );
+  }
+  return complete(c.get('services'), registered, { state, code, flow, snapshot });
+}
+
+/** The parameter's value where it stands there once; doubled is as good as missing. */
+function only(query: URLSearchParams, name: string): string | undefined {
+  const values = query.getAll(name);
+  return values.length === 1 && values[0] !== '' ? values[0] : undefined;
+}
+
+async function isSameBrowser(c: Context<AppEnv>, state: string, flow: Flow): Promise<boolean> {
+  if (flow.binding === null) return true;
+  const { config } = c.get('services');
+  const name = await bindingCookieName(config, state);
+  const same = equalInConstantTime(await sha256Hex(getCookie(c, name) ?? ''), flow.binding);
+  if (same) deleteCookie(c, name, { path: '/', secure: isSecure(config) });
+  return same;
+}
+
+function isPrefetch(c: Context<AppEnv>): boolean {
+  return ['sec-purpose', 'purpose', 'x-moz', 'x-purpose'].some((name) =>
+    /prefetch|prerender|preview/i.test(c.req.header(name) ?? ''),
+  );
+}
+
+function wantsJson(c: Context<AppEnv>): boolean {
+  return (c.req.header('accept') ?? '').includes('application/json');
+}

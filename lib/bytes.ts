@@ -1,0 +1,51 @@
+import { constantTimeEqual, HMAC, sha256 } from 'oslo/crypto';
+import { base64url, encodeHex } from 'oslo/encoding';
+
+// oslo ended in 2024; this is the one file that imports it.
+
+const utf8 = new TextEncoder();
+
+/** Lower-case hex of the SHA-256 of a text's UTF-8. */
+export async function sha256Hex(text: string): Promise<string> {
+  return encodeHex(await sha256(utf8.encode(text)));
+}
+
+/** HMAC-SHA-256 of a text's UTF-8 (RFC 2104). */
+export async function hmacSha256(key: Uint8Array, text: string): Promise<Uint8Array> {
+  return new Uint8Array(await new HMAC('SHA-256').sign(key, utf8.encode(text)));
+}
+
+/** Base64url without padding (RFC 4648 section 5). */
+export function toBase64url(bytes: Uint8Array): string {
+  return base64url.encode(bytes, { includePadding: false });
+}
+
+export function toHex(bytes: Uint8Array): string {
+  return encodeHex(bytes);
+}
+
+export function toUtf8(text: string): Uint8Array {
+  return utf8.encode(text);
+}
+
+export function randomBytes(length: number): Uint8Array<ArrayBuffer> {
+  return crypto.getRandomValues(new Uint8Array(length));
+}
+
+/** Compares two texts in a time that does not tell where they differ. */
+export function equalInConstantTime(a: string, b: string): boolean {
+  return constantTimeEqual(utf8.encode(a), utf8.encode(b));
+}
+
+/** Joins byte strings, each behind its length in four bytes, so that no two lists give the same bytes. */
+export function lengthPrefixed(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const joined = new Uint8Array(parts.reduce((length, part) => length + 4 + part.length, 0));
+  const view = new DataView(joined.buffer);
+  let at = 0;
+  for (const part of parts) {
+    view.setUint32(at, part.length);
+    joined.set(part, at + 4);
+    at += 4 + part.length;
+  }
+  return joined;
+}

@@ -1,0 +1,81 @@
+import { sql } from 'kysely';
+import { v7 as uuidv7 } from 'uuid';
+import type { Provider } from '../../providers/provider.ts';
+import { type Caller, callerTables, requireScope, type ScopeRow, scopeColumns } from '../access.ts';
+import { Problem } from '../problem.ts';
+import type { Services } from '../services.ts';
+import { type RevocationRow, revokeGrant } from './revoke.ts';
+import { dataKeyColumns } from './snapshot.ts';
+
+export type RevocationOutcome = 'revoked' | 'pending' | 'shared' | 'unsupported';
+
+type EndedRow = ScopeRow & { ended: boolean; shared: boolean } & (RevocationRow | { id: null });
+
+const FIRST_ATTEMPT_SECONDS = 60;
+
+/**
+ * Ends a connection: from the first statement on nobody can use it, and its envelopes stand only in
+ * `revocations`, until the provider has ended the grant. A grant that another connection still lives on is
+ * left to the last of them. Two statements at most, and the provider's revocation. Throws `not_connected`.
+ * What is pending is taken up by the next sweep.
+ */
+export async function disconnect(
+  services: Services,
+  caller: Caller,
+  provider: Provider,
+): Promise<RevocationOutcome> {
+  const revocable = 'grant' in provider.revocation;
+  const rows = await services.postgres.rows(sql<EndedRow>`
+    with ${callerTables(caller)},
+    own as (
+      select c.id, c.provider, c.account_id from connections c join scope
+        on c.user_id = scope.user_id and c.brand_id is not distinct from scope.brand_id
+      where c.provider = ${provider.id} and c.status <> 'disconnected'
+    ),
+    -- Locked in one order, so that of two who leave a grant at once exactly one is the last.
+    peers as (
+      select c.* from connections c join own on own.provider = c.provider and own.account_id = c.account_id
+      where c.status <> 'disconnected' order by c.id for update of c
+    ),
+    ending as (
+      select peers.*, (select count(*) > 1 from peers) as shared from peers join own on own.id = peers.id
+    ),
+    ended as (
+      update connections c set
+        status = 'disconnected', credential = null, refresh_token = null, data_key_id = null, expires_at = null,
+        refresh_token_expires_at = null, refresh_at = null, reauthorize_by = null, version = c.version + 1,
+        last_error_code = null, last_error_message = null, last_error_at = null, updated_at = now()
+      from ending where c.id = ending.id
+      returning c.id
+    ),
+    queued as (
+      insert into revocations (
+        id, connection_id, user_id, brand_id, tenant_id, provider, account_id, config, version, data_key_id,
+        credential, refresh_token, attempts, next_attempt_at, give_up_at
+      )
+      select ${uuidv7()}, e.id, e.user_id, e.brand_id, e.tenant_id, e.provider, e.account_id, e.config, e.version,
+        e.data_key_id, e.credential, e.refresh_token, 1, now() + make_interval(secs => ${FIRST_ATTEMPT_SECONDS}),
+        now() + interval '24 hours'
+      from ending e join ended on ended.id = e.id
+      where ${revocable} and not e.shared and e.credential is not null
+      returning *
+    ),
+    audit as (
+      insert into audit_log (tenant_id, user_id, brand_id, connection_id, provider, action, detail)
+      select e.tenant_id, e.user_id, e.brand_id, e.id, e.provider, 'disconnected',
+        jsonb_build_object('shared', e.shared)
+      from ending e join ended on ended.id = e.id
+    )
+    select ${scopeColumns}, ended.id is not null as ended, coalesce(ending.shared, false) as shared, queued.id,
+      queued.connection_id, queued.user_id, queued.brand_id, queued.tenant_id, queued.provider, queued.config,
+      queued.version, queued.credential, ${dataKeyColumns}
+    from session left join scope on true left join ended on true left join ending on ending.id = ended.id
+    left join queued on true left join data_keys k on k.id = queued.data_key_id`);
+
+  requireScope(rows[0]);
+  const row = rows[0];
+  if (!row?.ended) throw new Problem('not_connected', `${provider.name} is not connected here.`);
+  if (!revocable) return 'unsupported';
+  if (row.shared) return 'shared';
+  return row.id === null ? 'revoked' : revokeGrant(services, row);
+}

@@ -1,0 +1,176 @@
+import { sql } from 'kysely';
+import { v7 as uuidv7 } from 'uuid';
+import type { Config, Provider } from '../../providers/provider.ts';
+import { type Caller, callerTables, requireScope, type ScopeRow, scopeColumns } from '../access.ts';
+import { type DataKey, generateDataKey, openDataKey, type WrappedDataKey } from '../data-keys.ts';
+import { seal } from '../envelope.ts';
+import { KmsRefusal } from '../kms.ts';
+import { Problem, unavailable } from '../problem.ts';
+import type { Services } from '../services.ts';
+import { type ConnectionRow, connectionColumns, type MaybeConnection } from './row.ts';
+import { readSnapshot, type Snapshot } from './snapshot.ts';
+import type { Verified } from './verify.ts';
+
+/** A credential that the provider has accepted, ready to be sealed. */
+export interface Keepable extends Verified {
+  credential: string;
+  refreshToken?: string | undefined;
+  expiresAt?: Date | undefined;
+  refreshTokenExpiresAt?: Date | undefined;
+  config: Config;
+}
+
+/** The key that a tenant's next secret is sealed with; `row` where it is new and not stored yet. */
+export type SealingKey = DataKey & { row?: WrappedDataKey };
+
+const ATTEMPTS = 3;
+
+/** The tenant's current data key, or its first: at most one call to KMS. */
+export async function sealingKey({ kms }: Services, snapshot: Snapshot): Promise<SealingKey> {
+  try {
+    return snapshot.dataKey
+      ? await openDataKey(snapshot.dataKey, kms, Date.now())
+      : await generateDataKey(snapshot.scope.tenantId, 1, kms, Date.now());
+  } catch (error) {
+    if (error instanceof KmsRefusal) throw unavailable(`data key ${snapshot.dataKey?.id} refused by kms`, 60);
+    throw error;
+  }
+}
+
+/**
+ * Seals a verified credential and makes the connection, or replaces the one that stands there: one statement,
+ * guarded by session, brand and version, begun again where another change came between. Throws
+ * `account_mismatch` where a live connection speaks for another account and `replace` is not set.
+ */
+export async function keep(
+  services: Services,
+  caller: Caller,
+  provider: Provider,
+  keepable: Keepable,
+  options: { snapshot: Snapshot; key?: SealingKey; replace: boolean },
+): Promise<{ row: ConnectionRow; replaced: boolean }> {
+  let { snapshot } = options;
+  let key = options.key;
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
+    requireSameAccount(provider, snapshot, keepable, options.replace);
+    key ??= await sealingKey(services, snapshot);
+    const row = await write(services, caller, provider, keepable, snapshot, key);
+    if (row) return { row, replaced: isLive(snapshot) };
+    snapshot = await readSnapshot(services, caller, provider.id);
+    key = undefined;
+  }
+  throw new Problem(
+    'in_progress',
+    'This connection is being changed by another request. Try again in a moment.',
+  );
+}
+
+function isLive({ existing }: Snapshot): boolean {
+  return existing !== undefined && existing.status !== 'disconnected';
+}
+
+/** A live connection is pinned to its account. */
+function requireSameAccount(
+  provider: Provider,
+  snapshot: Snapshot,
+  { account }: Keepable,
+  replace: boolean,
+): void {
+  if (replace || !isLive(snapshot) || snapshot.existing?.accountId === account.id) return;
+  throw new Problem(
+    'account_mismatch',
+    `You are connected to another ${provider.name} account. Sign in to that account, disconnect it first, or connect again and choose to replace it.`,
+  );
+}
+
+async function write(
+  { postgres }: Services,
+  caller: Caller,
+  provider: Provider,
+  keepable: Keepable,
+  snapshot: Snapshot,
+  key: SealingKey,
+): Promise<ConnectionRow | undefined> {
+  const { scope, existing } = snapshot;
+  // A connection that ended does not come back: whoever knows its id knows something that is over.
+  const id = existing && isLive(snapshot) ? existing.id : uuidv7();
+  const version = (existing?.version ?? 0) + 1;
+  const binding = { ...scope, connectionId: id, provider: provider.id, version };
+  const credential = await seal(keepable.credential, key.key, key.id, { ...binding, field: 'credential' });
+  const refreshToken =
+    keepable.refreshToken === undefined
+      ? null
+      : await seal(keepable.refreshToken, key.key, key.id, { ...binding, field: 'refresh_token' });
+  const otherAccount = isLive(snapshot) && existing?.accountId !== keepable.account.id;
+  const { row: newKey } = key;
+
+  const rows = await postgres.rows(sql<ScopeRow & MaybeConnection>`
+    with ${callerTables(caller)},
+    new_key as (
+      insert into data_keys (id, tenant_id, generation, kms_key_id, wrapped)
+      select ${newKey?.id ?? null}::uuid, ${newKey?.tenantId ?? null}::uuid, ${newKey?.generation ?? null}::integer,
+        ${newKey?.kmsKeyId ?? null}, ${newKey?.wrapped ?? null}::bytea
+      from scope where ${newKey !== undefined} and scope.tenant_id = ${scope.tenantId}
+      on conflict do nothing returning id
+    ),
+    target as (
+      select scope.* from scope
+      where scope.tenant_id = ${scope.tenantId} and (
+        exists (select from data_keys where data_keys.id = ${key.id} and data_keys.tenant_id = scope.tenant_id)
+        or exists (select from new_key)
+      )
+    ),
+    written as (
+      insert into connections as c (
+        id, user_id, brand_id, tenant_id, provider, type, status, account_id, account_name, scopes, missing_scopes,
+        config, version, data_key_id, credential, refresh_token, expires_at, refresh_token_expires_at
+      )
+      select ${id}, target.user_id, target.brand_id, target.tenant_id, ${provider.id}, ${provider.auth.type},
+        'connected', ${keepable.account.id}, ${keepable.account.name}, ${keepable.scopes ?? []}::text[],
+        ${keepable.missing}::text[], ${JSON.stringify(keepable.config)}::jsonb, ${version}::integer, ${key.id}::uuid,
+        ${credential}::bytea, ${refreshToken}::bytea, ${keepable.expiresAt ?? null}::timestamptz,
+        ${keepable.refreshTokenExpiresAt ?? null}::timestamptz
+      from target
+      on conflict (user_id, brand_id, provider) do update set
+        id = excluded.id, tenant_id = excluded.tenant_id, type = excluded.type, status = excluded.status,
+        account_id = excluded.account_id, account_name = excluded.account_name, scopes = excluded.scopes,
+        missing_scopes = excluded.missing_scopes, config = excluded.config, version = excluded.version,
+        data_key_id = excluded.data_key_id, credential = excluded.credential,
+        refresh_token = excluded.refresh_token, expires_at = excluded.expires_at,
+        refresh_token_expires_at = excluded.refresh_token_expires_at, refresh_at = null, reauthorize_by = null,
+        last_refreshed_at = null, last_error_code = null, last_error_message = null, last_error_at = null,
+        connected_at = now(), updated_at = now()
+      where (c.id = ${existing?.id ?? null}::uuid and c.version = ${existing?.version ?? null}::integer)
+        or c.credential = excluded.credential
+      returning ${connectionColumns}
+    ),
+    retired as (
+      insert into revocations (
+        id, connection_id, user_id, brand_id, tenant_id, provider, account_id, config, version, data_key_id,
+        credential, refresh_token, next_attempt_at, give_up_at
+      )
+      select ${uuidv7()}, old.id, old.user_id, old.brand_id, old.tenant_id, old.provider, old.account_id, old.config,
+        old.version, old.data_key_id, old.credential, old.refresh_token, now(), now() + interval '24 hours'
+      from connections old join written on written.id = old.id
+      where ${otherAccount && 'grant' in provider.revocation} and old.credential is not null
+        and not exists (
+          select from connections other
+          where other.provider = old.provider and other.account_id = old.account_id
+            and other.status <> 'disconnected' and other.id <> old.id
+        )
+      returning id
+    ),
+    audit as (
+      insert into audit_log (tenant_id, user_id, brand_id, connection_id, provider, action, detail)
+      select target.tenant_id, written.user_id, written.brand_id, written.id, written.provider, 'connected',
+        jsonb_build_object('account_id', written.account_id, 'replaced', ${isLive(snapshot)}::boolean,
+          'retired_revocation', (select id from retired))
+      from written, target
+    )
+    select ${scopeColumns}, ${connectionColumns}
+    from session left join scope on true left join written c on true`);
+
+  requireScope(rows[0]);
+  const written = rows[0];
+  return written && written.id !== null ? written : undefined;
+}

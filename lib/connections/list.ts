@@ -1,0 +1,41 @@
+import { sql } from 'kysely';
+import { type Caller, callerTables, requireScope, type ScopeRow, scopeColumns } from '../access.ts';
+import type { Services } from '../services.ts';
+import { type ConnectionRow, connectionColumns, type MaybeConnection } from './row.ts';
+
+export interface OwnedConnection {
+  row: ConnectionRow;
+  owner: { id: string; name: string };
+}
+
+/**
+ * The connections of a scope: the caller's own, or with `team` those of every member now in the team. One
+ * round trip, no credential read. Throws `unauthenticated` or, for a brand that is not the caller's, `not_found`.
+ */
+export async function listConnections(
+  { postgres }: Services,
+  caller: Caller,
+  whose: 'mine' | 'team',
+): Promise<OwnedConnection[]> {
+  const rows = await postgres.rows(
+    sql<ScopeRow & MaybeConnection & { owner_name: string }>`
+      with ${callerTables(caller)}
+      select ${scopeColumns}, c.*
+      from session left join scope on true
+      left join lateral (
+        select ${connectionColumns}, owner.name as owner_name
+        from connections c join users owner on owner.id = c.user_id
+        where c.brand_id is not distinct from scope.brand_id and (
+          c.user_id = scope.user_id
+          or (${whose === 'team'} and exists (
+            select from team_members m where m.user_id = c.user_id and m.team_id = any (scope.team_ids)
+          ))
+        )
+      ) c on true
+      order by c.provider, c.connected_at, c.id`,
+  );
+  requireScope(rows[0]);
+  return rows.flatMap((row) =>
+    row.id === null ? [] : [{ row, owner: { id: row.user_id, name: row.owner_name } }],
+  );
+}

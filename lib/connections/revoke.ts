@@ -1,0 +1,133 @@
+import { sql } from 'kysely';
+import { findProvider } from '../../providers/index.ts';
+import type { Access, Provider } from '../../providers/provider.ts';
+import { oauthClient } from '../config.ts';
+import { OutboundError, send } from '../outbound.ts';
+import { Problem } from '../problem.ts';
+import type { Services } from '../services.ts';
+import { openCredential, type SealedRow } from './sealed.ts';
+import { dataKeyColumns } from './snapshot.ts';
+
+const FIRST_RETRY_SECONDS = 60;
+const LAST_RETRY_SECONDS = 3_600;
+
+/** A grant that is to be ended, as its row in `revocations` and its data key tell. */
+export type RevocationRow = SealedRow & { id: string; config: Access['config'] };
+
+/**
+ * Ends a grant at the provider; the row, and with it the sealed token, goes once the provider has confirmed
+ * or says that it was gone before. Never throws: what did not work is left for the next attempt.
+ */
+export async function revokeGrant(services: Services, row: RevocationRow): Promise<'revoked' | 'pending'> {
+  const failure = await endGrant(services, row);
+  try {
+    await (failure === undefined ? finished(services, row) : failed(services, row, failure));
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    // The provider has ended it; the next attempt finds it gone and says so.
+  }
+  return failure === undefined ? 'revoked' : 'pending';
+}
+
+/** Takes a due revocation, so that no second attempt runs beside it; undefined where it is not due. */
+export async function claimRevocation(
+  { postgres }: Services,
+  id: string,
+): Promise<RevocationRow | undefined> {
+  const rows = await postgres.rows(sql<RevocationRow>`
+    with claimed as (
+      update revocations set
+        attempts = attempts + 1,
+        next_attempt_at = now() + make_interval(secs => least(
+          ${LAST_RETRY_SECONDS}::float, ${FIRST_RETRY_SECONDS}::float * power(2, attempts)) * (0.5 + random() / 2))
+      where id = ${id}::uuid and next_attempt_at <= now()
+      returning *
+    )
+    select claimed.id, claimed.connection_id, claimed.user_id, claimed.brand_id, claimed.tenant_id, claimed.provider,
+      claimed.config, claimed.version, claimed.credential, ${dataKeyColumns}
+    from claimed left join data_keys k on k.id = claimed.data_key_id`);
+  return rows[0];
+}
+
+/** The ids of revocations that are due, the longest waiting first. Those past their last day are given up. */
+export async function dueRevocations({ postgres }: Services, limit: number): Promise<string[]> {
+  const rows = await postgres.rows(sql<{ id: string }>`
+    with given_up as (
+      delete from revocations where give_up_at <= now() returning *
+    ),
+    audit as (
+      insert into audit_log (tenant_id, user_id, brand_id, connection_id, provider, action, detail)
+      select tenant_id, user_id, brand_id, connection_id, provider, 'revocation_given_up',
+        jsonb_build_object('error', last_error_code)
+      from given_up
+    )
+    select id from revocations where next_attempt_at <= now() and give_up_at > now()
+    order by next_attempt_at limit ${limit}`);
+  return rows.map((row) => row.id);
+}
+
+/**
+ * Ends a token that was obtained and may not be kept: the token alone where the provider can, else its grant
+ * unless a live connection stands on it. Never throws.
+ */
+export async function discardToken(
+  services: Services,
+  provider: Provider,
+  access: Access & { accountId: string | undefined },
+): Promise<void> {
+  if (!('grant' in provider.revocation)) return;
+  const client = oauthClient(services.env, provider.id);
+  if (!client) return;
+  try {
+    if (!provider.revocation.token && (await isShared(services, provider, access))) return;
+    const revocation = provider.revocation.token ?? provider.revocation.grant;
+    const answer = await send(revocation.request({ ...access, client }), services.meter);
+    if (!revocation.ended(answer)) throw new Problem('provider_error', `status ${answer.status}`);
+  } catch (error) {
+    if (!(error instanceof Problem || error instanceof OutboundError)) throw error;
+    console.error(JSON.stringify({ level: 'error', event: 'token_not_discarded', provider: provider.id }));
+  }
+}
+
+async function isShared(
+  { postgres }: Services,
+  provider: Provider,
+  { accountId, config }: Access & { accountId: string | undefined },
+): Promise<boolean> {
+  const hasConfig = Object.keys(config).length > 0;
+  const rows = await postgres.rows(sql`
+    select from connections c
+    where c.provider = ${provider.id} and c.status <> 'disconnected'
+      and (c.account_id = ${accountId ?? null} or (${hasConfig} and c.config = ${JSON.stringify(config)}::jsonb))
+    limit 1`);
+  return rows.length > 0;
+}
+
+/** The reason why a grant could not be ended, or undefined once it has. */
+async function endGrant(services: Services, row: RevocationRow): Promise<string | undefined> {
+  const provider = findProvider(row.provider);
+  const client = oauthClient(services.env, row.provider);
+  if (!provider || !('grant' in provider.revocation)) return undefined;
+  if (!client) return 'provider_not_configured';
+  const { grant } = provider.revocation;
+  try {
+    const credential = await openCredential(services, row);
+    const answer = await send(grant.request({ credential, config: row.config, client }), services.meter);
+    return grant.ended(answer) ? undefined : `status_${answer.status}`;
+  } catch (error) {
+    if (error instanceof OutboundError) return error.failure;
+    if (error instanceof Problem) return error.reason ?? error.code;
+    throw error;
+  }
+}
+
+async function finished({ postgres }: Services, row: RevocationRow): Promise<void> {
+  await postgres.rows(sql`
+    with gone as (delete from revocations where id = ${row.id}::uuid returning *)
+    insert into audit_log (tenant_id, user_id, brand_id, connection_id, provider, action)
+    select tenant_id, user_id, brand_id, connection_id, provider, 'revoked' from gone`);
+}
+
+async function failed({ postgres }: Services, row: RevocationRow, failure: string): Promise<void> {
+  await postgres.rows(sql`update revocations set last_error_code = ${failure} where id = ${row.id}::uuid`);
+}

@@ -1,0 +1,36 @@
+import { sql } from 'kysely';
+import type { Config } from '../../providers/provider.ts';
+
+export type ConnectionStatus = 'connected' | 'reauthorization_required' | 'disconnected';
+
+/** What a caller may see of a connection's row: nothing sealed. */
+export interface ConnectionRow {
+  id: string;
+  user_id: string;
+  brand_id: string | null;
+  provider: string;
+  type: 'oauth' | 'api_key' | 'service_account';
+  status: ConnectionStatus;
+  account_id: string;
+  account_name: string | null;
+  scopes: string[];
+  missing_scopes: string[];
+  config: Config;
+  expires_at: Date | null;
+  reauthorize_by: Date | null;
+  last_refreshed_at: Date | null;
+  last_error_code: string | null;
+  last_error_message: string | null;
+  last_error_at: Date | null;
+  connected_at: Date;
+  updated_at: Date;
+}
+
+/** The columns of `ConnectionRow`, of a table or alias `c`. */
+export const connectionColumns = sql`
+  c.id, c.user_id, c.brand_id, c.provider, c.type, c.status, c.account_id, c.account_name, c.scopes,
+  c.missing_scopes, c.config, c.expires_at, c.reauthorize_by, c.last_refreshed_at, c.last_error_code,
+  c.last_error_message, c.last_error_at, c.connected_at, c.updated_at`;
+
+/** A connection's row where a join may have found none. */
+export type MaybeConnection = ConnectionRow | { id: null };

@@ -1,0 +1,50 @@
+import type { DataKey } from '../data-keys.ts';
+import { openDataKey } from '../data-keys.ts';
+import { type Binding, dataKeyIdOf, EnvelopeError, open } from '../envelope.ts';
+import { KmsRefusal } from '../kms.ts';
+import { unavailable } from '../problem.ts';
+import type { Services } from '../services.ts';
+import { type DataKeyColumns, toDataKey } from './snapshot.ts';
+
+/** A row that holds envelopes, with its data key joined as `k`. */
+export interface SealedRow extends DataKeyColumns {
+  connection_id: string;
+  user_id: string;
+  brand_id: string | null;
+  tenant_id: string;
+  provider: string;
+  version: number;
+  credential: Uint8Array;
+}
+
+/**
+ * Opens a row's credential: at most one call to KMS. Where the envelope or its key does not belong to the row
+ * the problem is `unavailable`, with the reason in the log.
+ */
+export async function openCredential(services: Services, row: SealedRow): Promise<string> {
+  const wrapped = toDataKey(row);
+  if (!wrapped) throw unavailable(`connection ${row.connection_id}: its data key is gone`, 60);
+  try {
+    const key: DataKey = await openDataKey(wrapped, services.kms, Date.now());
+    const envelope = new Uint8Array(row.credential);
+    if (dataKeyIdOf(envelope) !== key.id) throw new EnvelopeError('sealed with another key');
+    return await open(envelope, key.key, key.id, bindingOf(row));
+  } catch (error) {
+    if (error instanceof EnvelopeError || error instanceof KmsRefusal) {
+      throw unavailable(`connection ${row.connection_id}: envelope ${error.message}`, 60);
+    }
+    throw error;
+  }
+}
+
+function bindingOf(row: SealedRow): Binding {
+  return {
+    tenantId: row.tenant_id,
+    brandId: row.brand_id,
+    userId: row.user_id,
+    connectionId: row.connection_id,
+    provider: row.provider,
+    version: row.version,
+    field: 'credential',
+  };
+}

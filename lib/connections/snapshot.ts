@@ -1,0 +1,95 @@
+import { type RawBuilder, sql } from 'kysely';
+import {
+  type Caller,
+  callerTables,
+  requireScope,
+  type Scope,
+  type ScopeRow,
+  scopeColumns,
+} from '../access.ts';
+import type { WrappedDataKey } from '../data-keys.ts';
+import type { Services } from '../services.ts';
+import type { ConnectionStatus } from './row.ts';
+
+/** What must be known before a credential may be kept: who asks, what stands there now, the key to seal with. */
+export interface Snapshot {
+  scope: Scope;
+  existing: { id: string; status: ConnectionStatus; accountId: string; version: number } | undefined;
+  dataKey: WrappedDataKey | undefined;
+}
+
+export interface SnapshotRow extends ScopeRow, DataKeyColumns {
+  /** Null only where an outer join found no session. */
+  session_user_id: string | null;
+  existing_id: string | null;
+  existing_status: ConnectionStatus;
+  existing_account_id: string;
+  existing_version: number;
+}
+
+/** The columns of a joined `data_keys k`. */
+export interface DataKeyColumns {
+  key_id: string | null;
+  key_tenant_id: string;
+  key_generation: number;
+  key_kms_key_id: string;
+  key_wrapped: Uint8Array;
+}
+
+export const dataKeyColumns = sql`
+  k.id as key_id, k.tenant_id as key_tenant_id, k.generation as key_generation, k.kms_key_id as key_kms_key_id,
+  k.wrapped as key_wrapped`;
+
+export function toDataKey(row: DataKeyColumns): WrappedDataKey | undefined {
+  return row.key_id === null
+    ? undefined
+    : {
+        id: row.key_id,
+        tenantId: row.key_tenant_id,
+        generation: row.key_generation,
+        kmsKeyId: row.key_kms_key_id,
+        wrapped: row.key_wrapped,
+      };
+}
+
+/** The body of the snapshot's select, behind `with` and `callerTables`. */
+export function snapshotSelect(providerId: string): RawBuilder<SnapshotRow> {
+  return sql<SnapshotRow>`
+    select session.user_id as session_user_id, ${scopeColumns}, c.id as existing_id, c.status as existing_status, c.account_id as existing_account_id,
+      c.version as existing_version, ${dataKeyColumns}
+    from session left join scope on true
+    left join connections c
+      on c.user_id = scope.user_id and c.brand_id is not distinct from scope.brand_id and c.provider = ${providerId}
+    left join lateral (
+      select * from data_keys where data_keys.tenant_id = scope.tenant_id order by generation desc limit 1
+    ) k on true`;
+}
+
+/** Throws `unauthenticated` or `not_found` where the caller may not. */
+export function toSnapshot(row: SnapshotRow | undefined): Snapshot {
+  const scope = requireScope(row);
+  return {
+    scope,
+    existing:
+      row && row.existing_id !== null
+        ? {
+            id: row.existing_id,
+            status: row.existing_status,
+            accountId: row.existing_account_id,
+            version: row.existing_version,
+          }
+        : undefined,
+    dataKey: row && toDataKey(row),
+  };
+}
+
+export async function readSnapshot(
+  { postgres }: Services,
+  caller: Caller,
+  providerId: string,
+): Promise<Snapshot> {
+  const rows = await postgres.rows(
+    sql<SnapshotRow>`with ${callerTables(caller)} ${snapshotSelect(providerId)}`,
+  );
+  return toSnapshot(rows[0]);
+}

@@ -1,0 +1,90 @@
+import { v7 as uuidv7 } from 'uuid';
+import type { EncryptionContext, Kms } from './kms.ts';
+
+/** A data key as its row in `data_keys` holds it. */
+export interface WrappedDataKey {
+  id: string;
+  tenantId: string;
+  generation: number;
+  kmsKeyId: string;
+  wrapped: Uint8Array;
+}
+
+export interface DataKey {
+  id: string;
+  key: CryptoKey;
+}
+
+const MAX_CACHED = 200;
+const MAX_AGE_MS = 5 * 60_000;
+const SHARED_FLIGHT_MS = 3_000;
+
+const cache = new Map<string, { key: CryptoKey; until: number }>();
+const flights = new Map<string, Promise<CryptoKey>>();
+
+/**
+ * Unwraps a tenant's data key. Unwrapped keys stay in the isolate for five minutes, 200 at most, as
+ * CryptoKeys that cannot be read out; those who ask for the same key at once share one call to KMS.
+ */
+export async function openDataKey(row: WrappedDataKey, kms: Kms, now: number): Promise<DataKey> {
+  const known = cache.get(row.id);
+  if (known && known.until > now) return { id: row.id, key: known.key };
+
+  const shared = flights.get(row.id);
+  // Another request's flight ends with that request, so it is waited for to a bound only.
+  const landed = shared && (await withinBound(shared));
+  if (landed) return { id: row.id, key: landed };
+
+  const flight = kms.decrypt(row.wrapped, contextOf(row)).then(importKey);
+  flights.set(row.id, flight);
+  try {
+    const key = await flight;
+    remember(row.id, key, now);
+    return { id: row.id, key };
+  } finally {
+    if (flights.get(row.id) === flight) flights.delete(row.id);
+  }
+}
+
+/** Makes a tenant's data key of a generation; the caller stores the row together with what it seals. */
+export async function generateDataKey(
+  tenantId: string,
+  generation: number,
+  kms: Kms,
+  now: number,
+): Promise<DataKey & { row: WrappedDataKey }> {
+  const { plaintext, wrapped, kmsKeyId } = await kms.generateDataKey(contextOf({ tenantId, generation }));
+  const row = { id: uuidv7(), tenantId, generation, kmsKeyId, wrapped };
+  const key = await importKey(plaintext);
+  remember(row.id, key, now);
+  return { id: row.id, key, row };
+}
+
+function contextOf(row: Pick<WrappedDataKey, 'tenantId' | 'generation'>): EncryptionContext {
+  return { app: 'reeve-connectors', tenant: row.tenantId, generation: String(row.generation) };
+}
+
+async function importKey(plaintext: Uint8Array): Promise<CryptoKey> {
+  const key = await crypto.subtle.importKey('raw', plaintext, 'AES-GCM', false, ['encrypt', 'decrypt']);
+  plaintext.fill(0);
+  return key;
+}
+
+function remember(id: string, key: CryptoKey, now: number): void {
+  cache.delete(id);
+  cache.set(id, { key, until: now + MAX_AGE_MS });
+  const oldest = cache.keys().next();
+  if (cache.size > MAX_CACHED && !oldest.done) cache.delete(oldest.value);
+}
+
+async function withinBound(flight: Promise<CryptoKey>): Promise<CryptoKey | undefined> {
+  let timer: ReturnType<typeof setTimeout> | null = null;
+  const bound = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, SHARED_FLIGHT_MS, undefined);
+  });
+  try {
+    return await Promise.race([flight.catch(() => undefined), bound]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,95 @@
+import {
+  DecryptCommand,
+  DescribeKeyCommand,
+  GenerateDataKeyCommand,
+  KMSClient,
+  KMSServiceException,
+} from '@aws-sdk/client-kms';
+import type { Config } from './config.ts';
+import type { Meter } from './meter.ts';
+import { unavailable } from './problem.ts';
+
+const DEADLINE_MS = 2_000;
+const ATTEMPTS = 3;
+
+/** What KMS binds a data key to: opening it with any other context fails. */
+export interface EncryptionContext {
+  app: 'reeve-connectors';
+  tenant: string;
+  generation: string;
+}
+
+export interface Kms {
+  generateDataKey(
+    context: EncryptionContext,
+  ): Promise<{ plaintext: Uint8Array; wrapped: Uint8Array; kmsKeyId: string }>;
+  decrypt(wrapped: Uint8Array, context: EncryptionContext): Promise<Uint8Array>;
+  /** Whether the KMS key answers and is enabled. */
+  isEnabled(): Promise<boolean>;
+}
+
+/** Thrown where KMS says that this wrapped key is not what it is taken for. */
+export class KmsRefusal extends Error {}
+
+const clients = new WeakMap<Config, KMSClient>();
+
+/**
+ * AWS KMS (https://docs.aws.amazon.com/kms/latest/APIReference/): two seconds a call, three tries, throttling
+ * (HTTP 400 at KMS) included. Failures become the problem `unavailable`; a wrapped key that does not open
+ * becomes `KmsRefusal`.
+ */
+export function kms(config: Config, meter: Meter): Kms {
+  let client = clients.get(config);
+  if (!client) {
+    client = new KMSClient({
+      region: config.AWS_REGION,
+      credentials: { accessKeyId: config.AWS_ACCESS_KEY_ID, secretAccessKey: config.AWS_SECRET_ACCESS_KEY },
+      maxAttempts: ATTEMPTS,
+      requestHandler: { requestTimeout: DEADLINE_MS },
+      ...(config.AWS_ENDPOINT_URL_KMS !== undefined && { endpoint: config.AWS_ENDPOINT_URL_KMS }),
+    });
+    clients.set(config, client);
+  }
+  const aws = client;
+
+  const ask = async <T>(call: () => Promise<T>): Promise<T> => {
+    meter.kms += 1;
+    try {
+      return await call();
+    } catch (error) {
+      const name = error instanceof KMSServiceException ? error.name : 'no answer';
+      if (name === 'InvalidCiphertextException' || name === 'IncorrectKeyException')
+        throw new KmsRefusal(name);
+      throw unavailable(`kms: ${name}`);
+    }
+  };
+
+  return {
+    generateDataKey: (context) =>
+      ask(async () => {
+        const answer = await aws.send(
+          new GenerateDataKeyCommand({
+            KeyId: config.KMS_KEY_ID,
+            KeySpec: 'AES_256',
+            EncryptionContext: { ...context },
+          }),
+        );
+        if (!answer.Plaintext || !answer.CiphertextBlob || !answer.KeyId)
+          throw new Error('incomplete answer');
+        return { plaintext: answer.Plaintext, wrapped: answer.CiphertextBlob, kmsKeyId: answer.KeyId };
+      }),
+    decrypt: (wrapped, context) =>
+      ask(async () => {
+        const answer = await aws.send(
+          new DecryptCommand({ CiphertextBlob: wrapped, EncryptionContext: { ...context } }),
+        );
+        if (!answer.Plaintext) throw new Error('incomplete answer');
+        return answer.Plaintext;
+      }),
+    isEnabled: () =>
+      ask(async () => {
+        const answer = await aws.send(new DescribeKeyCommand({ KeyId: config.KMS_KEY_ID }));
+        return answer.KeyMetadata?.Enabled === true;
+      }),
+  };
+}

@@ -1,0 +1,70 @@
+import type { OAuth2, OAuthClient, Provider, Tokens } from '../../providers/provider.ts';
+import { keep, sealingKey } from '../connections/keep.ts';
+import { discardToken } from '../connections/revoke.ts';
+import type { ConnectionRow } from '../connections/row.ts';
+import { missingScopes } from '../connections/scopes.ts';
+import type { Snapshot } from '../connections/snapshot.ts';
+import { type Verified, verify } from '../connections/verify.ts';
+import type { Services } from '../services.ts';
+import { redirectUri } from './redirect-uri.ts';
+import { codeVerifier, type Flow } from './state.ts';
+import { requestTokens } from './token-request.ts';
+
+/**
+ * Finishes a claimed flow: the data key first, so that no call to KMS stands between the tokens and their
+ * sealing; then the code for tokens, one question whose they are, and the row. Tokens that may not be kept are
+ * ended at the provider before the problem is thrown.
+ */
+export async function complete(
+  services: Services,
+  { provider, auth, client }: { provider: Provider; auth: OAuth2; client: OAuthClient },
+  { state, code, flow, snapshot }: { state: string; code: string; flow: Flow; snapshot: Snapshot },
+): Promise<ConnectionRow> {
+  const key = await sealingKey(services, snapshot);
+  const tokens = await requestTokens(
+    provider,
+    auth,
+    {
+      client,
+      code,
+      codeVerifier: auth.pkce ? await codeVerifier(services, state) : undefined,
+      redirectUri: redirectUri(services.config, provider.id),
+      config: flow.config,
+    },
+    services.meter,
+  );
+
+  const access = { credential: tokens.accessToken, config: flow.config };
+  let verified: Verified | undefined;
+  try {
+    verified = await verify(provider, access, services.meter);
+    const { row } = await keep(services, flow, provider, keepable(provider, flow, tokens, verified), {
+      snapshot,
+      key,
+      replace: flow.replace,
+    });
+    return row;
+  } catch (error) {
+    await discardToken(services, provider, { ...access, accountId: verified?.account.id });
+    throw error;
+  }
+}
+
+function keepable(provider: Provider, flow: Flow, tokens: Tokens, verified: Verified) {
+  const now = Date.now();
+  const scopes = verified.scopes ?? tokens.scopes;
+  return {
+    ...verified,
+    scopes,
+    missing: missingScopes(provider, { scopes, missing: verified.missing }),
+    credential: tokens.accessToken,
+    refreshToken: tokens.refreshToken,
+    expiresAt: after(now, tokens.expiresIn),
+    refreshTokenExpiresAt: after(now, tokens.refreshTokenExpiresIn),
+    config: flow.config,
+  };
+}
+
+function after(now: number, seconds: number | undefined): Date | undefined {
+  return seconds === undefined ? undefined : new Date(now + seconds * 1000);
+}

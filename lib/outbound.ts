@@ -1,0 +1,59 @@
+import type { Answer, HttpRequest } from '../providers/provider.ts';
+import { readBounded } from './bounded-read.ts';
+import type { Meter } from './meter.ts';
+
+/** Why no answer came: the deadline, the network, a redirect, more bytes than we read. */
+export type OutboundFailure = 'timeout' | 'network' | 'redirect' | 'too_large';
+
+export class OutboundError extends Error {
+  readonly failure: OutboundFailure;
+
+  constructor(failure: OutboundFailure) {
+    super(failure);
+    this.failure = failure;
+  }
+}
+
+const DEADLINE_MS = 10_000;
+const MAX_ANSWER_BYTES = 512 * 1024;
+
+/**
+ * Makes every call to the outside. Redirects are not followed: the runtime would carry custom credential
+ * headers to another origin. The answer is read to a bound, and parsed where it is JSON, whatever its
+ * content type says. Throws `OutboundError`, which holds nothing of the request or the answer.
+ */
+export async function send(request: HttpRequest, meter: Meter, deadlineMs = DEADLINE_MS): Promise<Answer> {
+  meter.provider += 1;
+  const signal = AbortSignal.timeout(deadlineMs);
+  try {
+    const response = await fetch(request.url, {
+      method: request.method,
+      headers: request.headers,
+      body: request.body ?? null,
+      redirect: 'manual',
+      signal,
+    });
+    if (response.status >= 300 && response.status < 400) {
+      await response.body?.cancel();
+      throw new OutboundError('redirect');
+    }
+    const bytes = await readBounded(response.body, MAX_ANSWER_BYTES);
+    if (!bytes) throw new OutboundError('too_large');
+    return {
+      status: response.status,
+      headers: response.headers,
+      json: parseJson(new TextDecoder().decode(bytes)),
+    };
+  } catch (error) {
+    if (error instanceof OutboundError) throw error;
+    throw new OutboundError(signal.aborted ? 'timeout' : 'network');
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

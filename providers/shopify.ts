@@ -1,0 +1,113 @@
+import * as z from 'zod';
+import { type Provider, postJson, readTokenResponse } from './provider.ts';
+
+const apiVersion = '2026-10';
+
+const probe = z.object({
+  data: z.object({
+    shop: z.object({ id: z.string().min(1), name: z.string(), myshopifyDomain: z.string().min(1) }),
+    currentAppInstallation: z.object({ accessScopes: z.array(z.object({ handle: z.string() })) }),
+  }),
+});
+
+const accessDenied = z.object({
+  errors: z.array(z.object({ extensions: z.object({ code: z.literal('ACCESS_DENIED') }) })).min(1),
+});
+
+/** https://shopify.dev/docs/apps/build/authentication-authorization/access-tokens/authorization-code-grant */
+export const shopify = {
+  id: 'shopify',
+  name: 'Shopify',
+  category: 'commerce',
+  docs: 'https://shopify.dev/docs/api/admin-graphql',
+  config: [
+    {
+      name: 'shop',
+      label: 'Shop',
+      required: true,
+      pattern: '[a-z0-9][a-z0-9\\-]{0,62}\\.myshopify\\.com',
+      help: 'The shop’s own address at Shopify, such as your-shop.myshopify.com: in the Shopify admin under Settings, Domains.',
+      // Host names know no case; one shop must not become two.
+      normalize: (value) => value.toLowerCase(),
+    },
+  ],
+  auth: {
+    type: 'oauth',
+    authorizationEndpoint: ({ shop }) => `https://${shop}/admin/oauth/authorize`,
+    scopes: ['read_orders', 'read_products', 'read_customers', 'read_inventory', 'read_reports'],
+    scopeSeparator: ',',
+    pkce: false,
+    callbackSignature: {
+      parameter: 'hmac',
+      message: signedQuery,
+      timestamp: { parameter: 'timestamp', tolerance: 90 },
+      bound: ['shop'],
+    },
+    codeRequest: ({ client, code, config }) =>
+      postJson(`https://${config.shop}/admin/oauth/access_token`, {
+        client_id: client.id,
+        client_secret: client.secret,
+        code,
+        // Tokens that do not expire stop working for public apps on 2027-01-01.
+        expiring: '1',
+      }),
+    // An hour is what expiring tokens live; an answer that forgets to say so must not live for ever.
+    tokens: (answer) => {
+      const result = readTokenResponse(answer);
+      if (!('tokens' in result) || result.tokens.refreshToken === undefined) return result;
+      return { tokens: { ...result.tokens, expiresIn: result.tokens.expiresIn ?? 3600 } };
+    },
+    // A write scope swallows the read scope beside it.
+    covers: (granted, asked) =>
+      granted.includes(asked) || granted.includes(asked.replace(/^read_/, 'write_')),
+  },
+  probe: {
+    request: ({ credential, config }) =>
+      postJson(
+        `https://${config.shop}/admin/api/${apiVersion}/graphql.json`,
+        { query: '{ shop { id name myshopifyDomain } currentAppInstallation { accessScopes { handle } } }' },
+        { 'x-shopify-access-token': credential },
+      ),
+    read: (answer, { config }) => {
+      if (accessDenied.safeParse(answer.json).success) return { finding: 'insufficient' };
+      const body = probe.safeParse(answer.json);
+      if (answer.status !== 200 || !body.success) return undefined;
+      const { shop, currentAppInstallation } = body.data.data;
+      // The shop's own word must be the host that was asked.
+      if (shop.myshopifyDomain !== config.shop) return undefined;
+      return {
+        finding: 'works',
+        account: { id: shop.myshopifyDomain, name: shop.name },
+        scopes: currentAppInstallation.accessScopes.map((scope) => scope.handle),
+      };
+    },
+  },
+  // Access tokens of the Admin API end when the app is uninstalled, and in no other way:
+  // https://shopify.dev/docs/apps/build/authentication-authorization/app-installation/uninstall-app-api-request
+  revocation: {
+    grant: {
+      request: ({ credential, config }) => ({
+        method: 'DELETE',
+        url: `https://${config.shop}/admin/api_permissions/current.json`,
+        headers: {
+          accept: 'application/json',
+          'content-type': 'application/json',
+          'x-shopify-access-token': credential,
+        },
+      }),
+      ended: ({ status }) => status === 200 || status === 401,
+    },
+  },
+  tools: ['reeve_shopify'],
+  capabilities: [],
+  webhookEvents: ['shopify.order.created', 'shopify.product.updated', 'shopify.inventory.changed'],
+} satisfies Provider;
+
+/** Every parameter but the signature, sorted, form-encoded with %20 for a space. */
+function signedQuery(query: URLSearchParams): string {
+  const signed = new URLSearchParams(query);
+  signed.delete('hmac');
+  signed.delete('signature');
+  signed.sort();
+  return signed.toString().replaceAll('+', '%20');
+}

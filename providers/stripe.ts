@@ -1,0 +1,71 @@
+import * as z from 'zod';
+import type { Provider } from './provider.ts';
+
+const apiVersion = '2026-10-28.endive';
+
+const account = z.object({
+  id: z.string().startsWith('acct_'),
+  email: z.string().nullish(),
+  business_profile: z.object({ name: z.string().nullish() }).nullish(),
+  settings: z.object({ dashboard: z.object({ display_name: z.string().nullish() }).nullish() }).nullish(),
+});
+
+const refusal = z.object({ error: z.object({ message: z.string() }) });
+
+const notUsable: ReadonlyArray<[prefix: string, why: string]> = [
+  ['pk_', 'That is a publishable key. Paste a restricted key, which begins with rk_.'],
+  ['whsec_', 'That is a webhook signing secret. Paste a restricted key, which begins with rk_.'],
+  ['sk_org_', 'That is an organization key. Paste a restricted key of one account, which begins with rk_.'],
+];
+
+/** https://docs.stripe.com/keys and https://docs.stripe.com/api/accounts/retrieve */
+export const stripe = {
+  id: 'stripe',
+  name: 'Stripe',
+  category: 'payments',
+  docs: 'https://docs.stripe.com/api',
+  config: [],
+  auth: {
+    type: 'api_key',
+    key: {
+      name: 'api_key',
+      label: 'Restricted key',
+      required: true,
+      pattern: '(sk|rk)_(live|test)_[A-Za-z0-9]{16,247}',
+      help: 'In the Stripe Dashboard under Developers, API keys, choose Create restricted key: Read for Accounts, Balance, Charges, Customers, Events, Invoices, PaymentIntents, Plans, Prices, Products and Subscriptions, Write for Webhook Endpoints.',
+    },
+    refuse: (key) => notUsable.find(([prefix]) => key.startsWith(prefix))?.[1],
+  },
+  probe: {
+    request: ({ credential }) => ({
+      method: 'GET',
+      url: 'https://api.stripe.com/v1/account',
+      headers: {
+        accept: 'application/json',
+        authorization: `Bearer ${credential}`,
+        'stripe-version': apiVersion,
+      },
+    }),
+    read: (answer) => {
+      const body = account.safeParse(answer.json);
+      if (answer.status === 200 && body.success) {
+        const { id, email, business_profile, settings } = body.data;
+        const name = settings?.dashboard?.display_name || business_profile?.name || email || null;
+        return { finding: 'works', account: { id, name } };
+      }
+      // A restricted key that may not read the account is a living key, and the refusal names the account.
+      const refused = refusal.safeParse(answer.json);
+      if (answer.status !== 403 || !refused.success) return undefined;
+      const id = /\bacct_[A-Za-z0-9]+/.exec(refused.data.error.message)?.[0];
+      const missing = refused.data.error.message.match(/\brak_[a-z_]+/g) ?? [];
+      return id === undefined ? undefined : { finding: 'works', account: { id, name: null }, missing };
+    },
+  },
+  revocation: {
+    unsupported:
+      'Stripe lets nobody else delete a key: delete it in the Stripe Dashboard under Developers, API keys.',
+  },
+  tools: ['reeve_revenue'],
+  capabilities: [],
+  webhookEvents: ['stripe.payment.succeeded', 'stripe.subscription.updated', 'stripe.invoice.created'],
+} satisfies Provider;

@@ -1,0 +1,133 @@
+-- The Connectors API's tables. Safe to apply to an empty database and to apply again.
+-- PostgreSQL 15 or newer (unique nulls not distinct).
+
+-- The Cockpit's tables, shared with us: rows come and go under us, and what they say holds at once.
+-- Nothing of ours references them with a foreign key, so that the Cockpit can delete without asking; what
+-- is left behind finds no owner any more and answers like something that never was.
+
+create table if not exists users (
+  id uuid primary key default gen_random_uuid(),
+  name text not null,
+  created_at timestamptz not null default now()
+);
+
+create table if not exists teams (
+  id uuid primary key default gen_random_uuid(),
+  name text not null,
+  created_at timestamptz not null default now()
+);
+
+create table if not exists team_members (
+  team_id uuid not null references teams (id) on delete cascade,
+  user_id uuid not null references users (id) on delete cascade,
+  created_at timestamptz not null default now(),
+  primary key (team_id, user_id)
+);
+create index if not exists team_members_by_user on team_members (user_id, team_id);
+
+create table if not exists brands (
+  id uuid primary key default gen_random_uuid(),
+  team_id uuid not null references teams (id) on delete cascade,
+  name text not null,
+  created_at timestamptz not null default now()
+);
+create index if not exists brands_by_team on brands (team_id);
+
+create table if not exists sessions (
+  id text primary key, -- lower-case hex SHA-256 of the session token, which is stored nowhere
+  user_id uuid not null references users (id) on delete cascade,
+  expires_at timestamptz not null
+);
+create index if not exists sessions_by_user on sessions (user_id);
+
+-- A tenant's data keys, wrapped by KMS. The tenant is the team, or the user who belongs to none. Deleting a
+-- tenant's rows makes everything it ever sealed unreadable.
+create table if not exists data_keys (
+  id uuid primary key,
+  tenant_id uuid not null,
+  generation integer not null check (generation > 0),
+  kms_key_id text not null,
+  wrapped bytea not null,
+  created_at timestamptz not null default now(),
+  unique (tenant_id, generation)
+);
+
+create table if not exists connections (
+  id uuid primary key,
+  user_id uuid not null,
+  brand_id uuid, -- null: the user's own scope
+  tenant_id uuid not null, -- whose data key seals the credential
+  provider text not null,
+  type text not null check (type in ('oauth', 'api_key', 'service_account')),
+  status text not null check (status in ('connected', 'reauthorization_required', 'disconnected')),
+  account_id text not null,
+  account_name text,
+  scopes text[] not null default '{}',
+  missing_scopes text[] not null default '{}',
+  config jsonb not null default '{}',
+  version integer not null default 1, -- of the credential: every sealing is a new one, bound into the envelope
+  data_key_id uuid references data_keys (id) on delete set null,
+  credential bytea, -- envelope: the access token or the key
+  refresh_token bytea, -- envelope
+  expires_at timestamptz,
+  refresh_token_expires_at timestamptz,
+  refresh_at timestamptz, -- when it is due for a refresh
+  reauthorize_by timestamptz,
+  last_refreshed_at timestamptz,
+  last_error_code text,
+  last_error_message text,
+  last_error_at timestamptz,
+  connected_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  unique nulls not distinct (user_id, brand_id, provider),
+  check (status <> 'disconnected' or (credential is null and refresh_token is null))
+);
+create index if not exists connections_by_brand on connections (brand_id) where brand_id is not null;
+create index if not exists connections_by_account on connections (provider, account_id) where status <> 'disconnected';
+create index if not exists connections_by_data_key on connections (data_key_id);
+create index if not exists connections_due on connections (refresh_at) where status = 'connected' and refresh_at is not null;
+
+-- States that were presented to a callback: who inserts the row has won (RFC 6749 section 10.12).
+create table if not exists consumed_states (
+  state_hash text primary key, -- SHA-256 of the state
+  claim_id uuid not null, -- the winner, so that a repeated statement knows its own row
+  expires_at timestamptz not null
+);
+create index if not exists consumed_states_by_expiry on consumed_states (expires_at);
+
+-- Grants that must still be ended at the provider. The envelopes moved here from a connection that is already
+-- unusable, and are deleted with the row once the provider has confirmed.
+create table if not exists revocations (
+  id uuid primary key,
+  connection_id uuid not null,
+  user_id uuid not null,
+  brand_id uuid,
+  tenant_id uuid not null,
+  provider text not null,
+  account_id text not null,
+  config jsonb not null,
+  version integer not null,
+  data_key_id uuid references data_keys (id) on delete cascade,
+  credential bytea not null,
+  refresh_token bytea,
+  attempts integer not null default 0,
+  next_attempt_at timestamptz not null,
+  give_up_at timestamptz not null,
+  last_error_code text,
+  created_at timestamptz not null default now()
+);
+create index if not exists revocations_due on revocations (next_attempt_at);
+
+create table if not exists audit_log (
+  id uuid primary key default gen_random_uuid(),
+  at timestamptz not null default now(),
+  tenant_id uuid not null,
+  user_id uuid not null,
+  brand_id uuid,
+  connection_id uuid not null,
+  provider text not null,
+  action text not null,
+  detail jsonb not null default '{}'
+);
+create index if not exists audit_log_by_connection on audit_log (connection_id, at);
+create index if not exists audit_log_by_age on audit_log (at);

@@ -1,0 +1,110 @@
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { parseEnv } from 'node:util';
+import { bundle, readModules, root } from './world/bundle.ts';
+import { startPostgres } from './world/postgres.ts';
+import { applySchema, brands, seed, users } from './world/seed.ts';
+import { startWorld } from './world/world.ts';
+
+/** Settings that the Worker takes from the environment; the rest of the environment is none of its business. */
+const PASSED_ON =
+  /^(\w+_CLIENT_(ID|SECRET)|AGENT_EVENTS_(URL|SECRET)|AWS_(REGION|ACCESS_KEY_ID|SECRET_ACCESS_KEY|ENDPOINT_URL_KMS)|KMS_KEY_ID|DATABASE_URL|NEON_FETCH_ENDPOINT|OAUTH_BROWSER_BINDING|GOOGLE_ADS_DEVELOPER_TOKEN|GITHUB_APP_\w+)$/;
+
+const DATABASE = 'reeve';
+const CRON_MS = 60_000;
+
+const settings = { ...devVars(), ...process.env };
+const directory = path.resolve(root, settings.LOCAL_DIR ?? '.local');
+mkdirSync(directory, { recursive: true });
+
+const ending: Array<() => Promise<void>> = [];
+let isEnding = false;
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void end(0));
+process.on('uncaughtException', (error) => {
+  console.error(error);
+  void end(1);
+});
+
+const bundled = path.join(directory, 'bundle');
+const [postgres] = await Promise.all([
+  startPostgres(path.join(directory, 'postgres')),
+  bundle('test/world/worker.ts', bundled),
+]);
+ending.push(() => postgres.stop());
+
+await postgres.create(DATABASE).catch((error: { code?: string }) => {
+  if (error.code !== '42P04') throw error; // It stands already.
+});
+await applySchema(postgres, DATABASE);
+const sessions = await seed(postgres, DATABASE);
+
+const env = Object.fromEntries(
+  Object.entries(settings).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined && PASSED_ON.test(entry[0]),
+  ),
+);
+const world = await startWorld({
+  databaseUrl: postgres.url(DATABASE),
+  modules: readModules(bundled),
+  directory,
+  port: Number(settings.PORT ?? 8787),
+  env,
+  ...(settings.PROVIDER_GATEWAY !== undefined && { providerGateway: settings.PROVIDER_GATEWAY }),
+  rateLimits: settings.RATE_LIMITS !== 'off',
+  onLog: (line) => console.log(line),
+});
+ending.push(() => world.close());
+const cron = setInterval(() => {
+  fetch(`${world.url}/cdn-cgi/handler/scheduled?cron=${encodeURIComponent('* * * * *')}`).catch(
+    () => undefined,
+  );
+}, CRON_MS);
+
+const stack = {
+  url: world.url,
+  cockpit_url: `${world.url}/cockpit`,
+  database_url: settings.DATABASE_URL ?? postgres.url(DATABASE),
+  provider_gateway: settings.PROVIDER_GATEWAY ?? world.gateway.url,
+  kms_endpoint: settings.AWS_ENDPOINT_URL_KMS ?? world.kms.url,
+  agent_url: settings.AGENT_EVENTS_URL ?? world.agent.url,
+  sessions,
+  users,
+  brands,
+};
+const file = path.join(directory, 'stack.json');
+writeFileSync(`${file}.new`, JSON.stringify(stack, null, 2));
+renameSync(`${file}.new`, file);
+
+console.log(`
+ready
+
+  page        ${stack.cockpit_url}   (sign in with a session below)
+  API         ${stack.url}   (${stack.url}/openapi.json)
+  PostgreSQL  ${stack.database_url}
+  providers   ${stack.provider_gateway}
+  KMS         ${stack.kms_endpoint}
+  agent       ${stack.agent_url}
+
+  Ada      ${sessions.ada}
+  Grace    ${sessions.grace}
+  Mallory  ${sessions.mallory}
+
+  All of this stands in ${path.relative(process.cwd(), file)}; Ctrl-C ends it, what was stored stays.
+`);
+
+async function end(code: number): Promise<void> {
+  if (isEnding) return;
+  isEnding = true;
+  clearInterval(cron);
+  setTimeout(() => process.exit(code), 12_000).unref();
+  for (const step of ending.reverse()) await step().catch((error: unknown) => console.error(error));
+  process.exit(code);
+}
+
+function devVars(): Record<string, string | undefined> {
+  try {
+    return parseEnv(readFileSync(path.join(root, '.dev.vars'), 'utf8'));
+  } catch {
+    return {};
+  }
+}

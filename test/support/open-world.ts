@@ -1,0 +1,57 @@
+import { appendFileSync, mkdtempSync } from 'node:fs';
+import path from 'node:path';
+import { afterAll, inject } from 'vitest';
+import { TEMPLATE } from '../global-setup.ts';
+import { readModules } from '../world/bundle.ts';
+import { connectTo, type Databases } from '../world/postgres.ts';
+import { brands, type Sessions, seed, teams, users } from '../world/seed.ts';
+import { startWorld, type World, type WorldOptions } from '../world/world.ts';
+import { Client } from './client.ts';
+
+export interface TestWorld extends World {
+  ada: Client;
+  grace: Client;
+  mallory: Client;
+  sessions: Sessions;
+  /** Runs SQL in this world's database and gives the rows. */
+  sql(text: string, values?: unknown[]): Promise<Record<string, unknown>[]>;
+  databases: Databases;
+  database: string;
+}
+
+export { brands, teams, users };
+
+/** A world of a test file's own, ended after it; what it said and used is kept for the leak test. */
+export async function openWorld(options: Partial<WorldOptions> = {}): Promise<TestWorld> {
+  const shared = inject('directory');
+  const databases = connectTo(inject('postgresPort'));
+  const directory = mkdtempSync(path.join(shared, 'world-'));
+  const database = `test_${path.basename(directory).replace(/\W/g, '_').toLowerCase()}_${process.hrtime.bigint()}`;
+  const keep = (file: string) => (line: string) =>
+    appendFileSync(path.join(shared, file), `${JSON.stringify(line)}\n`);
+  const onSecret = keep('secrets.jsonl');
+
+  await databases.create(database, TEMPLATE);
+  const sessions = await seed(databases, database);
+  for (const token of Object.values(sessions)) onSecret(token);
+  const world = await startWorld({
+    databaseUrl: databases.url(database),
+    modules: readModules(path.join(shared, 'bundle')),
+    directory,
+    rateLimits: false,
+    onLog: keep('logs.jsonl'),
+    onSecret,
+    ...options,
+  });
+  afterAll(() => world.close());
+  return {
+    ...world,
+    sessions,
+    databases,
+    database,
+    ada: new Client(world, sessions.ada),
+    grace: new Client(world, sessions.grace),
+    mallory: new Client(world, sessions.mallory),
+    sql: async (text, values) => (await databases.run(database, text, values ?? [])).rows,
+  };
+}

@@ -1,0 +1,134 @@
+import { type HttpServer, type Served, serve } from './http-server.ts';
+import type { Simulator } from './simulator.ts';
+
+/** One request that reached a provider. */
+export interface Call {
+  provider: string;
+  method: string;
+  host: string;
+  path: string;
+  status: number | 'dropped';
+}
+
+/** How a provider misbehaves: for calls whose `METHOD host/path` matches, `times` of them (without end). */
+export interface Fault {
+  provider: string;
+  match?: string;
+  times?: number;
+  /** Milliseconds before anything else happens. */
+  delay?: number;
+  /** Answers this instead of asking the provider. */
+  respond?: { status: number; headers?: Record<string, string>; body?: string };
+  /** Ends the connection; `after` lets the provider do its work first, as when only the answer is lost. */
+  drop?: 'before' | 'after';
+}
+
+export interface Gateway extends HttpServer {
+  calls: Call[];
+  /** How many calls a provider has had, of those whose `METHOD host/path` matches. */
+  count(provider: string, match?: RegExp): number;
+  misbehave(fault: Fault): void;
+  /** Ends all misbehaviour and forgets the calls. */
+  reset(): void;
+  simulator(provider: string): Simulator;
+}
+
+/**
+ * Where the providers are reached: `/HOST/PATH` is `https://HOST/PATH`. Under `/_world` a person bends the
+ * world: `GET /_world/calls`, `POST /_world/faults` (a Fault), `DELETE /_world/faults`, and
+ * `POST /_world/PROVIDER/keys` to make a key as in the provider's settings (options in the query).
+ */
+export async function startGateway(simulators: readonly Simulator[], port = 0): Promise<Gateway> {
+  const calls: Call[] = [];
+  let faults: Fault[] = [];
+
+  const simulator = (provider: string) => {
+    const found = simulators.find((each) => each.provider === provider);
+    if (!found) throw new Error(`no simulator for ${provider}`);
+    return found;
+  };
+
+  async function answer(request: Request, signal: AbortSignal): Promise<Served> {
+    const { pathname, search } = new URL(request.url);
+    const [, host = '', ...rest] = pathname.split('/');
+    if (host === '_world') return bend(rest, request);
+    const found = simulators.find((each) => each.host(host));
+    if (!found) return new Response(`nobody answers at ${host}`, { status: 502 });
+
+    const path = `/${rest.join('/')}`;
+    const call: Call = { provider: found.provider, method: request.method, host, path, status: 'dropped' };
+    calls.push(call);
+    const fault = take(call);
+    if (fault?.delay !== undefined) await wait(fault.delay, signal);
+    if (fault?.respond) {
+      call.status = fault.respond.status;
+      return new Response(fault.respond.body ?? null, {
+        status: fault.respond.status,
+        headers: fault.respond.headers ?? {},
+      });
+    }
+    if (fault?.drop === 'before') return 'drop';
+    const real = new Request(`https://${host}${path}${search}`, {
+      method: request.method,
+      headers: request.headers,
+      ...(request.method !== 'GET' && request.method !== 'HEAD' && { body: await request.arrayBuffer() }),
+    });
+    const response = await found.fetch(real);
+    if (fault?.drop === 'after') return 'drop';
+    call.status = response.status;
+    return response;
+  }
+
+  function take(call: Call): Fault | undefined {
+    const text = `${call.method} ${call.host}${call.path}`;
+    const fault = faults.find(
+      (each) =>
+        each.provider === call.provider &&
+        (each.times ?? 1) > 0 &&
+        (each.match === undefined || new RegExp(each.match).test(text)),
+    );
+    if (fault?.times !== undefined) fault.times -= 1;
+    return fault;
+  }
+
+  async function bend([what = '', more]: string[], request: Request): Promise<Response> {
+    if (what === 'calls') return Response.json(calls);
+    if (what === 'faults' && request.method === 'POST') {
+      faults.push((await request.json()) as Fault);
+      return Response.json(faults);
+    }
+    if (what === 'faults' && request.method === 'DELETE') {
+      faults = [];
+      return Response.json(faults);
+    }
+    const issueKey = more === 'keys' && simulators.find((each) => each.provider === what)?.issueKey;
+    if (!issueKey) return new Response('no such thing in this world', { status: 404 });
+    return Response.json(issueKey(Object.fromEntries(new URL(request.url).searchParams)));
+  }
+
+  const server = await serve(answer, port);
+  return {
+    ...server,
+    calls,
+    simulator,
+    count: (provider, match = /./) =>
+      calls.filter(
+        (call) => call.provider === provider && match.test(`${call.method} ${call.host}${call.path}`),
+      ).length,
+    misbehave: (fault) => void faults.push({ ...fault }),
+    reset: () => {
+      calls.length = 0;
+      faults = [];
+    },
+  };
+}
+
+function wait(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,50 @@
+import worker from '../../functions/index.ts';
+import { KV_LOG } from './kv-log.ts';
+
+type LocalEnv = Env & { PROVIDER_GATEWAY: string };
+
+/**
+ * The Worker as it is deployed, in the local world: its operations on KV are told and can be made to fail, and
+ * the browser is sent to `GATEWAY/HOST/PATH` instead of `https://HOST/PATH`. Nothing else changes here.
+ */
+export default {
+  scheduled: (controller, env) => worker.scheduled(controller, localised(env)),
+  queue: (batch, env) => worker.queue(batch, localised(env)),
+  async fetch(request, env, context) {
+    const response = await worker.fetch(request, localised(env), context);
+    const type = response.headers.get('content-type') ?? '';
+    const { pathname } = new URL(request.url);
+    const leaves = pathname.endsWith('/authorize') || pathname.startsWith('/cockpit/connect/');
+    if (!leaves || !response.ok || !/json|html/.test(type)) return response;
+    const text = await response.text();
+    const bent = text.replaceAll(
+      /(authorization_url":"|url=|href=")https:\/\//g,
+      (_, before: string) => `${before}${env.PROVIDER_GATEWAY}/`,
+    );
+    return new Response(bent, { status: response.status, headers: response.headers });
+  },
+} satisfies ExportedHandler<LocalEnv>;
+
+const made = new WeakMap<LocalEnv, LocalEnv>();
+
+function localised(env: LocalEnv): LocalEnv {
+  const known = made.get(env) ?? { ...env, STATES: watched(env.STATES) };
+  made.set(env, known);
+  return known;
+}
+
+/** Tells each get and put; while the key `world:down` stands, both fail. */
+function watched(kv: KVNamespace): KVNamespace {
+  return new Proxy(kv, {
+    get(target, name) {
+      const member: unknown = Reflect.get(target, name);
+      if (typeof member !== 'function') return member;
+      if (name !== 'get' && name !== 'put') return member.bind(target);
+      return async (...words: unknown[]) => {
+        console.debug(`${KV_LOG}${name}`);
+        if ((await target.get('world:down')) !== null) throw new Error('KV is down');
+        return Reflect.apply(member, target, words);
+      };
+    },
+  });
+}

@@ -1,0 +1,244 @@
+import { randomBytes } from 'node:crypto';
+import path from 'node:path';
+import {
+  convertV4MiniflareOptions,
+  Miniflare,
+  type Request as OutboundRequest,
+  Response as OutboundResponse,
+  type V4MiniflareOptions,
+} from 'miniflare';
+import { unstable_getMiniflareWorkerOptions as workerOptionsOf } from 'wrangler';
+import { type Agent, startAgent } from './agent.ts';
+import { type Module, root } from './bundle.ts';
+import { type Gateway, startGateway } from './gateway.ts';
+import { type Kms, startKms } from './kms.ts';
+import { KV_LOG } from './kv-log.ts';
+import { type Neon, startNeon } from './neon.ts';
+import { freePort } from './postgres.ts';
+import { simulators } from './providers/index.ts';
+import { openStores, type Store } from './store.ts';
+
+export interface WorldOptions {
+  /** The PostgreSQL connection string of the database to use; its schema stands already. */
+  databaseUrl: string;
+  modules: Module[];
+  /** Where state outlives a restart; without it nothing does. */
+  directory?: string;
+  port?: number;
+  /** Bindings that win over the local defaults. */
+  env?: Record<string, string>;
+  /** Where providers are reached instead of the simulators: a loopback URL. */
+  providerGateway?: string;
+  rateLimits?: boolean;
+  /** Milliseconds since 1970 for the simulators' clocks. */
+  now?: () => number;
+  onLog?: (line: string) => void;
+  /** Told every secret that the world hands out. */
+  onSecret?: (secret: string) => void;
+}
+
+export interface World {
+  url: string;
+  gateway: Gateway;
+  neon: Neon;
+  kms: Kms;
+  agent: Agent;
+  miniflare: Miniflare;
+  /** The Worker's log lines so far. */
+  logs: string[];
+  /** Operations on KV since the last reset. */
+  kv: Record<'get' | 'put', number>;
+  /** Ends all misbehaviour, and starts all counts anew. */
+  reset(): void;
+  store(part: string): Store;
+  close(): Promise<void>;
+}
+
+const kmsDefaults = {
+  AWS_REGION: 'eu-central-1',
+  AWS_ACCESS_KEY_ID: 'local-access-key',
+  AWS_SECRET_ACCESS_KEY: 'local-secret-key',
+  KMS_KEY_ID: 'alias/reeve-connectors',
+};
+
+/** The Worker on workerd, and everything it talks to, on this machine. */
+export async function startWorld(options: WorldOptions): Promise<World> {
+  const port = options.port || (await freePort());
+  const url = `http://127.0.0.1:${port}`;
+  const stores = openStores(options.directory ? path.join(options.directory, 'world.sqlite') : ':memory:');
+  const secret = (value: string) => {
+    options.onSecret?.(value);
+    return value;
+  };
+  const now = options.now ?? Date.now;
+  const own = stores.of('world');
+  const remembered = (key: string, make: () => string) => {
+    const value = own.get<string>(key) ?? make();
+    own.set(key, value);
+    return secret(value);
+  };
+
+  const clients: Record<string, string> = {};
+  const known = simulators.map((make) => {
+    // Each simulator is made twice: its id names its store and its client.
+    const { provider } = make({
+      store: stores.of('none'),
+      client: { id: '', secret: '', redirectUris: [] },
+      now,
+      secret,
+    });
+    const prefix = provider.toUpperCase();
+    const id = options.env?.[`${prefix}_CLIENT_ID`] ?? `reeve-${provider}-client`;
+    const clientSecret =
+      options.env?.[`${prefix}_CLIENT_SECRET`] ??
+      remembered(`${provider}/client-secret`, () => randomBytes(24).toString('hex'));
+    clients[`${prefix}_CLIENT_ID`] = id;
+    clients[`${prefix}_CLIENT_SECRET`] = secret(clientSecret);
+    return make({
+      store: stores.of(provider),
+      client: { id, secret: clientSecret, redirectUris: [`${url}/api/oauth/${provider}/callback`] },
+      now,
+      secret,
+    });
+  });
+
+  const agentSecret =
+    options.env?.AGENT_EVENTS_SECRET ??
+    remembered('agent-secret', () => `whsec_${randomBytes(24).toString('base64')}`);
+  const aws = { ...kmsDefaults, ...pick(options.env ?? {}, Object.keys(kmsDefaults)) };
+  const [gateway, neon, kms, agent] = await Promise.all([
+    startGateway(known),
+    startNeon({}),
+    startKms({
+      store: stores.of('kms'),
+      region: aws.AWS_REGION,
+      accessKeyId: aws.AWS_ACCESS_KEY_ID,
+      secretAccessKey: aws.AWS_SECRET_ACCESS_KEY,
+      keyIds: [aws.KMS_KEY_ID.replace(/^alias\//, '')],
+    }),
+    startAgent(agentSecret),
+  ]);
+
+  const providerGateway = loopback(options.providerGateway ?? gateway.url);
+  const bindings = {
+    ...aws,
+    ...clients,
+    PUBLIC_URL: url,
+    COCKPIT_URL: `${url}/cockpit`,
+    STATE_KEY: remembered('state-key', () => randomBytes(32).toString('base64')),
+    DATABASE_URL: options.databaseUrl,
+    NEON_FETCH_ENDPOINT: neon.url,
+    AWS_ENDPOINT_URL_KMS: kms.url,
+    AGENT_EVENTS_URL: agent.url,
+    AGENT_EVENTS_SECRET: agentSecret,
+    ...options.env,
+    PROVIDER_GATEWAY: providerGateway,
+  };
+
+  const logs: string[] = [];
+  const kv = { get: 0, put: 0 };
+  const { workerOptions } = workerOptionsOf(path.join(root, 'wrangler.toml'));
+  const miniflare = new Miniflare(
+    convertV4MiniflareOptions({
+      host: '127.0.0.1',
+      port,
+      cf: false,
+      unsafeTriggerHandlers: true,
+      ...(options.directory !== undefined && {
+        resourcePersistencePath: path.join(options.directory, 'workerd'),
+      }),
+      handleStructuredLogs: ({ message }) => {
+        if (message.startsWith(KV_LOG)) {
+          kv[message.slice(KV_LOG.length) as 'get' | 'put'] += 1;
+          return;
+        }
+        logs.push(message);
+        options.onLog?.(message);
+      },
+      workers: [
+        {
+          ...workerOptions,
+          name: 'reeve-connectors',
+          modules: options.modules,
+          modulesRoot: '/',
+          bindings: { ...(workerOptions.bindings as object), ...bindings },
+          ...(options.rateLimits === false && { ratelimits: unlimited(workerOptions.ratelimits) }),
+          outboundService: (request: OutboundRequest) => outbound(request, providerGateway),
+        },
+      ],
+      // wrangler's and miniflare's types of the same options differ in how they say 'absent'.
+    } as V4MiniflareOptions),
+  );
+  await miniflare.ready;
+
+  return {
+    url,
+    gateway,
+    neon,
+    kms,
+    agent,
+    miniflare,
+    logs,
+    kv,
+    reset: () => {
+      gateway.reset();
+      neon.faults.reset();
+      kms.faults.reset();
+      kms.calls.length = 0;
+      Object.assign(kv, { get: 0, put: 0 });
+    },
+    store: stores.of,
+    close: async () => {
+      await miniflare.dispose();
+      await Promise.all([gateway.close(), neon.close(), kms.close(), agent.close()]);
+      stores.close();
+    },
+  };
+}
+
+/** The one way out: what the local stack itself serves is reached as it is, all other hosts by the gateway. */
+async function outbound(request: OutboundRequest, gateway: string): Promise<OutboundResponse> {
+  const { hostname, host, pathname, search } = new URL(request.url);
+  const target = isLoopback(hostname) ? request.url : `${gateway}/${host}${pathname}${search}`;
+  const headers = new Headers([...request.headers].filter(([name]) => !HOP_BY_HOP.has(name.toLowerCase())));
+  const answer = await fetch(target, {
+    method: request.method,
+    headers,
+    redirect: 'manual',
+    ...(request.method !== 'GET' && request.method !== 'HEAD' && { body: await request.arrayBuffer() }),
+  });
+  // Node has inflated the body already.
+  const answerHeaders = new Headers(answer.headers);
+  for (const name of ['content-encoding', 'content-length', 'transfer-encoding']) answerHeaders.delete(name);
+  return new OutboundResponse(answer.body, { status: answer.status, headers: [...answerHeaders] });
+}
+
+const HOP_BY_HOP = new Set([
+  'connection',
+  'host',
+  'content-length',
+  'transfer-encoding',
+  'keep-alive',
+  'expect',
+]);
+
+function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname);
+}
+
+function loopback(url: string): string {
+  if (!isLoopback(new URL(url).hostname)) throw new Error('PROVIDER_GATEWAY must be a loopback address');
+  return url.replace(/\/+$/, '');
+}
+
+function unlimited(limits: unknown): object {
+  const lifted = Object.entries(limits as Record<string, object>).map(([name, limit]) => [
+    name,
+    { ...limit, simple: { limit: 1_000_000_000, period: 60 } },
+  ]);
+  return Object.fromEntries(lifted);
+}
+
+function pick(from: Record<string, string>, names: string[]): Record<string, string> {
+  return Object.fromEntries(Object.entries(from).filter(([name]) => names.includes(name)));
+}
