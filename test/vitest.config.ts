@@ -1,26 +1,23 @@
 import { defineConfig } from 'vitest/config';
 
+const each = { testTimeout: 30_000, hookTimeout: 60_000, execArgv: ['--disable-warning=ExperimentalWarning'] };
+
 /** Everything in one run; the leak test last, since it looks at what all the others have left. */
 export default defineConfig({
   test: {
     root: '.',
     globalSetup: ['test/global-setup.ts'],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
     projects: [
       {
-        extends: true,
         test: {
+          ...each,
           name: 'all',
           include: ['test/**/*.test.ts'],
           exclude: ['test/leaks.test.ts'],
-          sequence: { groupOrder: 0 },
+          sequence: { groupOrder: 1 },
         },
       },
-      {
-        extends: true,
-        test: { name: 'afterwards', include: ['test/leaks.test.ts'], sequence: { groupOrder: 1 } },
-      },
+      { test: { ...each, name: 'afterwards', include: ['test/leaks.test.ts'], sequence: { groupOrder: 2 } } },
     ],
   },
 });

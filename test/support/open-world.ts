@@ -16,6 +16,8 @@ export interface TestWorld extends World {
   /** Runs SQL in this world's database and gives the rows. */
   sql(text: string, values?: unknown[]): Promise<Record<string, unknown>[]>;
   databases: Databases;
+  /** Ends this world and opens it again on what it has stored: new isolates, which remember nothing. */
+  reopen(): Promise<TestWorld>;
   database: string;
 }
 
@@ -34,24 +36,38 @@ export async function openWorld(options: Partial<WorldOptions> = {}): Promise<Te
   await databases.create(database, TEMPLATE);
   const sessions = await seed(databases, database);
   for (const token of Object.values(sessions)) onSecret(token);
-  const world = await startWorld({
-    databaseUrl: databases.url(database),
-    modules: readModules(path.join(shared, 'bundle')),
-    directory,
-    rateLimits: false,
-    onLog: keep('logs.jsonl'),
-    onSecret,
-    ...options,
-  });
-  afterAll(() => world.close());
-  return {
-    ...world,
-    sessions,
-    databases,
-    database,
-    ada: new Client(world, sessions.ada),
-    grace: new Client(world, sessions.grace),
-    mallory: new Client(world, sessions.mallory),
-    sql: async (text, values) => (await databases.run(database, text, values ?? [])).rows,
+
+  const open = async (): Promise<TestWorld> => {
+    const world = await startWorld({
+      databaseUrl: databases.url(database),
+      modules: readModules(path.join(shared, 'bundle')),
+      directory,
+      rateLimits: false,
+      onLog: keep('logs.jsonl'),
+      onSecret,
+      ...options,
+    });
+    let isOpen = true;
+    const close = async () => {
+      if (isOpen) await world.close();
+      isOpen = false;
+    };
+    afterAll(close);
+    return {
+      ...world,
+      close,
+      sessions,
+      databases,
+      database,
+      ada: new Client(world, sessions.ada),
+      grace: new Client(world, sessions.grace),
+      mallory: new Client(world, sessions.mallory),
+      sql: async (text, values) => (await databases.run(database, text, values ?? [])).rows,
+      reopen: async () => {
+        await close();
+        return open();
+      },
+    };
   };
+  return open();
 }

@@ -137,6 +137,8 @@ export async function startWorld(options: WorldOptions): Promise<World> {
 
   const logs: string[] = [];
   const kv = { get: 0, put: 0 };
+  // The secrets that wrangler misses in the environment are the bindings below.
+  process.env.WRANGLER_LOG = 'none';
   const { workerOptions } = workerOptionsOf(path.join(root, 'wrangler.toml'));
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({

@@ -1,0 +1,110 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect, inject, test } from 'vitest';
+import { connectTo } from './world/postgres.ts';
+
+const directory = inject('directory');
+const databases = connectTo(inject('postgresPort'));
+
+/** A string short enough to turn up by chance says nothing. */
+const SHORTEST = 12;
+
+const lines = (file: string): string[] =>
+  existsSync(path.join(directory, file))
+    ? readFileSync(path.join(directory, file), 'utf8')
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => String(JSON.parse(line)))
+    : [];
+
+/** The forms in which a secret could stand somewhere; base64 in all three ways it can begin inside a longer text. */
+function forms(secret: string): string[] {
+  const bytes = Buffer.from(secret);
+  const base64 = [0, 1, 2].map((shift) => {
+    const encoded = Buffer.concat([Buffer.alloc(shift), bytes]).toString('base64');
+    return encoded
+      .slice(shift === 0 ? 0 : shift + 1)
+      .replace(/.{0,2}=*$/, '')
+      .slice(0, -2);
+  });
+  const all = [
+    secret,
+    encodeURIComponent(secret),
+    bytes.toString('hex'),
+    bytes.toString('hex').toUpperCase(),
+    ...base64,
+    ...base64.map((text) => text.replaceAll('+', '-').replaceAll('/', '_')),
+  ];
+  return [...new Set(all)].filter((form) => form.length >= SHORTEST);
+}
+
+/** Which of the secrets' forms a text holds. */
+function found(text: string, secrets: readonly string[]): string[] {
+  return secrets.filter((secret) => forms(secret).some((form) => text.includes(form)));
+}
+
+async function dump(database: string): Promise<string> {
+  const { rows } = await databases.run(
+    database,
+    `select table_name from information_schema.tables where table_schema = 'public' order by table_name`,
+  );
+  const texts = await Promise.all(
+    rows.map(async ({ table_name: table }) => {
+      const { rows: all } = await databases.run(database, `select t::text as row from ${table} t`);
+      return all.map(({ row }) => `${table}: ${row}`).join('\n');
+    }),
+  );
+  return texts.join('\n');
+}
+
+/** All files that workerd has written: KV, queues. */
+function storedByWorkerd(): Array<[string, Buffer]> {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.parentPath.includes('/workerd'))
+    .map((entry) => path.join(entry.parentPath, entry.name))
+    .map((file) => [file, readFileSync(file)]);
+}
+
+const secrets = [...new Set(lines('secrets.jsonl'))].filter((secret) => secret.length >= SHORTEST);
+
+test('the search finds a secret in each form it could leak in', () => {
+  const secret = 'canary+secret/with?odd=characters&more';
+  const bytes = Buffer.from(secret);
+  for (const text of [
+    secret,
+    `prefix ${encodeURIComponent(secret)}`,
+    bytes.toString('hex'),
+    Buffer.from(`a${secret}b`).toString('base64'),
+    Buffer.from(`ab${secret}c`).toString('base64url'),
+    `\\x${bytes.toString('hex')}`,
+    JSON.stringify({ nested: secret }),
+  ]) {
+    expect(found(text, [secret]), text).toEqual([secret]);
+  }
+  expect(found('nothing of the kind', [secret])).toEqual([]);
+});
+
+test('the run has used secrets, stored rows and written logs', async () => {
+  expect(secrets.length).toBeGreaterThan(20);
+  expect(lines('logs.jsonl').length).toBeGreaterThan(50);
+  expect(storedByWorkerd().length).toBeGreaterThan(0);
+});
+
+test('no table of any database holds a secret that was used', async () => {
+  const { rows } = await databases.run(
+    'postgres',
+    `select datname from pg_database where datname like 'test_%'`,
+  );
+  expect(rows.length).toBeGreaterThan(0);
+  for (const { datname } of rows) expect(found(await dump(datname), secrets), datname).toEqual([]);
+});
+
+test('no file of KV or the queues holds a secret that was used', () => {
+  for (const [file, bytes] of storedByWorkerd()) {
+    expect(found(bytes.toString('latin1'), secrets), file).toEqual([]);
+  }
+});
+
+test('no log line holds a secret that was used', () => {
+  expect(found(lines('logs.jsonl').join('\n'), secrets)).toEqual([]);
+});
