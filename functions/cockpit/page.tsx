@@ -75,9 +75,9 @@ export function ConnectorsPage(props: {
     <Layout title="Connectors · Reeve">
       <header>
         <h1>Connectors</h1>
-        <div>
-          <span class="quiet">{brand === undefined ? 'Your own accounts' : `Brand ${brand}`} </span>
-          <form method="post" action="/cockpit/sign-out" class="inline">
+        <div class="who">
+          <span class="quiet">{brand === undefined ? 'Your own accounts' : `Brand ${brand}`}</span>
+          <form method="post" action="/cockpit/sign-out">
             <button type="submit" class="plain">
               Sign out
             </button>
@@ -93,10 +93,10 @@ export function ConnectorsPage(props: {
           {notice.text}
         </p>
       )}
-      {categories.map((category) => (
-        <section>
-          <h2>{category}</h2>
-          <div class="grid">
+      <div class="catalogue">
+        {categories.map((category) => (
+          <section>
+            <h2>{category}</h2>
             {connectors
               .filter((connector) => connector.category === category)
               .map((connector) => (
@@ -107,9 +107,9 @@ export function ConnectorsPage(props: {
                   notice={notice?.provider === connector.provider ? notice : undefined}
                 />
               ))}
-          </div>
-        </section>
-      ))}
+          </section>
+        ))}
+      </div>
       <Team team={team} connectors={connectors} />
     </Layout>
   );
@@ -203,28 +203,30 @@ function Team({ team, connectors }: { team: Connection[]; connectors: Connector[
   return (
     <section>
       <h2>Your team</h2>
-      <table>
-        <thead>
-          <tr>
-            <th>Connector</th>
-            <th>Account</th>
-            <th>Connected by</th>
-            <th>State</th>
-          </tr>
-        </thead>
-        <tbody>
-          {team.map((connection) => (
+      <div class="scrolls">
+        <table>
+          <thead>
             <tr>
-              <td>{names.get(connection.provider) ?? connection.provider}</td>
-              <td>{connection.account.name ?? connection.account.id}</td>
-              <td>{connection.user?.name}</td>
-              <td>
-                <span class={`state ${connection.status}`}>{stateText(connection)}</span>
-              </td>
+              <th>Connector</th>
+              <th>Account</th>
+              <th>Connected by</th>
+              <th>State</th>
             </tr>
-          ))}
-        </tbody>
-      </table>
+          </thead>
+          <tbody>
+            {team.map((connection) => (
+              <tr>
+                <td>{names.get(connection.provider) ?? connection.provider}</td>
+                <td>{connection.account.name ?? connection.account.id}</td>
+                <td>{connection.user?.name}</td>
+                <td>
+                  <span class={`state ${connection.status}`}>{stateText(connection)}</span>
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
     </section>
   );
 }

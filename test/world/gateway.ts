@@ -52,6 +52,7 @@ export async function startGateway(simulators: readonly Simulator[], port = 0): 
     const { pathname, search } = new URL(request.url);
     const [, host = '', ...rest] = pathname.split('/');
     if (host === '_world') return bend(rest, request);
+    if (host === 'favicon.ico') return new Response(null, { status: 204 });
     const found = simulators.find((each) => each.host(host));
     if (!found) return new Response(`nobody answers at ${host}`, { status: 502 });
 

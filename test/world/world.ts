@@ -165,7 +165,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
           modulesRoot: '/',
           bindings: { ...(workerOptions.bindings as object), ...bindings },
           ...(options.rateLimits === false && { ratelimits: unlimited(workerOptions.ratelimits) }),
-          outboundService: (request: OutboundRequest) => outbound(request, providerGateway),
+          outboundService: outboundOf(providerGateway),
         },
       ],
       // wrangler's and miniflare's types of the same options differ in how they say 'absent'.
@@ -196,6 +196,11 @@ export async function startWorld(options: WorldOptions): Promise<World> {
       stores.close();
     },
   };
+}
+
+/** A Worker's way out, with the providers behind a gateway. */
+export function outboundOf(gateway: string) {
+  return (request: OutboundRequest) => outbound(request, gateway);
 }
 
 /** The one way out: what the local stack itself serves is reached as it is, all other hosts by the gateway. */
