@@ -3,8 +3,8 @@ import path from 'node:path';
 import { parseEnv } from 'node:util';
 import { bundle, readModules, root } from './world/bundle.ts';
 import { startPostgres } from './world/postgres.ts';
-import { applySchema, brands, seed, users } from './world/seed.ts';
-import { startWorld } from './world/world.ts';
+import { applySchema, brands, type Sessions, seed, users } from './world/seed.ts';
+import { startWorld, type World } from './world/world.ts';
 
 /** Settings that the Worker takes from the environment; the rest of the environment is none of its business. */
 const PASSED_ON =
@@ -15,67 +15,70 @@ const CRON_MS = 60_000;
 
 const settings = { ...devVars(), ...process.env };
 const directory = path.resolve(root, settings.LOCAL_DIR ?? '.local');
-mkdirSync(directory, { recursive: true });
 
+/** What must be ended, the last begun first. */
 const ending: Array<() => Promise<void>> = [];
 let isEnding = false;
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void end(0));
-process.on('uncaughtException', (error) => {
+
+start().catch((error: unknown) => {
   console.error(error);
   void end(1);
 });
 
-const bundled = path.join(directory, 'bundle');
-const [postgres] = await Promise.all([
-  startPostgres(path.join(directory, 'postgres')),
-  bundle('test/world/worker.ts', bundled),
-]);
-ending.push(() => postgres.stop());
+async function start(): Promise<void> {
+  mkdirSync(directory, { recursive: true });
+  const bundled = path.join(directory, 'bundle');
+  const [postgres] = await Promise.all([
+    startPostgres(path.join(directory, 'postgres')),
+    bundle('test/world/worker.ts', bundled),
+  ]);
+  ending.push(() => postgres.stop());
 
-await postgres.create(DATABASE).catch((error: { code?: string }) => {
-  if (error.code !== '42P04') throw error; // It stands already.
-});
-await applySchema(postgres, DATABASE);
-const sessions = await seed(postgres, DATABASE);
+  await postgres.create(DATABASE).catch((error: { code?: string }) => {
+    if (error.code !== '42P04') throw error; // It stands already.
+  });
+  await applySchema(postgres, DATABASE);
+  const sessions = await seed(postgres, DATABASE);
 
-const env = Object.fromEntries(
-  Object.entries(settings).filter(
-    (entry): entry is [string, string] => entry[1] !== undefined && PASSED_ON.test(entry[0]),
-  ),
-);
-const world = await startWorld({
-  databaseUrl: postgres.url(DATABASE),
-  modules: readModules(bundled),
-  directory,
-  port: Number(settings.PORT ?? 8787),
-  env,
-  ...(settings.PROVIDER_GATEWAY !== undefined && { providerGateway: settings.PROVIDER_GATEWAY }),
-  rateLimits: settings.RATE_LIMITS !== 'off',
-  onLog: (line) => console.log(line),
-});
-ending.push(() => world.close());
-const cron = setInterval(() => {
-  fetch(`${world.url}/cdn-cgi/handler/scheduled?cron=${encodeURIComponent('* * * * *')}`).catch(
-    () => undefined,
-  );
-}, CRON_MS);
+  const world = await startWorld({
+    databaseUrl: postgres.url(DATABASE),
+    modules: readModules(bundled),
+    directory,
+    port: Number(settings.PORT ?? 8787),
+    env: passedOn(),
+    ...(settings.PROVIDER_GATEWAY !== undefined && { providerGateway: settings.PROVIDER_GATEWAY }),
+    rateLimits: settings.RATE_LIMITS !== 'off',
+    onLog: (line) => console.log(line),
+  });
+  ending.push(() => world.close());
+  const cron = setInterval(() => {
+    fetch(`${world.url}/cdn-cgi/handler/scheduled?cron=${encodeURIComponent('* * * * *')}`).catch(
+      () => undefined,
+    );
+  }, CRON_MS);
+  ending.push(async () => clearInterval(cron));
+  announce(world, postgres.url(DATABASE), sessions);
+}
 
-const stack = {
-  url: world.url,
-  cockpit_url: `${world.url}/cockpit`,
-  database_url: settings.DATABASE_URL ?? postgres.url(DATABASE),
-  provider_gateway: settings.PROVIDER_GATEWAY ?? world.gateway.url,
-  kms_endpoint: settings.AWS_ENDPOINT_URL_KMS ?? world.kms.url,
-  agent_url: settings.AGENT_EVENTS_URL ?? world.agent.url,
-  sessions,
-  users,
-  brands,
-};
-const file = path.join(directory, 'stack.json');
-writeFileSync(`${file}.new`, JSON.stringify(stack, null, 2));
-renameSync(`${file}.new`, file);
+/** Says where everything is, on the screen and in stack.json. */
+function announce(world: World, databaseUrl: string, sessions: Sessions): void {
+  const stack = {
+    url: world.url,
+    cockpit_url: `${world.url}/cockpit`,
+    database_url: settings.DATABASE_URL ?? databaseUrl,
+    provider_gateway: settings.PROVIDER_GATEWAY ?? world.gateway.url,
+    kms_endpoint: settings.AWS_ENDPOINT_URL_KMS ?? world.kms.url,
+    agent_url: settings.AGENT_EVENTS_URL ?? world.agent.url,
+    sessions,
+    users,
+    brands,
+  };
+  const file = path.join(directory, 'stack.json');
+  writeFileSync(`${file}.new`, JSON.stringify(stack, null, 2));
+  renameSync(`${file}.new`, file);
 
-console.log(`
+  console.log(`
 ready
 
   page        ${stack.cockpit_url}   (sign in with a session below)
@@ -91,16 +94,25 @@ ready
 
   All of this stands in ${path.relative(process.cwd(), file)}; Ctrl-C ends it, what was stored stays.
 `);
+}
 
 async function end(code: number): Promise<void> {
   if (isEnding) return;
   isEnding = true;
-  clearInterval(cron);
   setTimeout(() => process.exit(code), 12_000).unref();
   for (const step of ending.reverse()) await step().catch((error: unknown) => console.error(error));
   process.exit(code);
 }
 
+/** The settings that are the Worker's own. */
+function passedOn(): Record<string, string> {
+  const entries = Object.entries(settings).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined,
+  );
+  return Object.fromEntries(entries.filter(([name]) => PASSED_ON.test(name)));
+}
+
+/** What .dev.vars says; the process environment wins over it. */
 function devVars(): Record<string, string | undefined> {
   try {
     return parseEnv(readFileSync(path.join(root, '.dev.vars'), 'utf8'));

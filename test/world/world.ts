@@ -13,6 +13,7 @@ import { type Module, root } from './bundle.ts';
 import { type Gateway, startGateway } from './gateway.ts';
 import { type Kms, startKms } from './kms.ts';
 import { KV_LOG } from './kv-log.ts';
+import { endLeftover } from './leftover.ts';
 import { type Neon, startNeon } from './neon.ts';
 import { freePort } from './postgres.ts';
 import { simulators } from './providers/index.ts';
@@ -64,6 +65,7 @@ const kmsDefaults = {
 /** The Worker on workerd, and everything it talks to, on this machine. */
 export async function startWorld(options: WorldOptions): Promise<World> {
   const port = options.port || (await freePort());
+  endLeftover(port);
   const url = `http://127.0.0.1:${port}`;
   const stores = openStores(options.directory ? path.join(options.directory, 'world.sqlite') : ':memory:');
   const secret = (value: string) => {
@@ -145,7 +147,6 @@ export async function startWorld(options: WorldOptions): Promise<World> {
       host: '127.0.0.1',
       port,
       cf: false,
-      unsafeTriggerHandlers: true,
       ...(options.directory !== undefined && {
         resourcePersistencePath: path.join(options.directory, 'workerd'),
       }),

@@ -1,0 +1,102 @@
+import { globSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { endpoints } from '../functions/endpoints.ts';
+import { providers } from '../providers/index.ts';
+import { root } from './world/bundle.ts';
+import { simulators } from './world/providers/index.ts';
+
+const files = globSync('{functions,lib,providers}/**/*.{ts,tsx}', { cwd: root }).filter(
+  (file) => !file.endsWith('.d.ts'),
+);
+const read = (file: string) => readFileSync(path.join(root, file), 'utf8');
+
+/** What a file imports: paths from the project's root, or names of packages. */
+const importsOf = (file: string) =>
+  [...read(file).matchAll(/from '([^']+)'/g)].map(([, target = '']) =>
+    target.startsWith('.') ? path.join(path.dirname(file), target) : target,
+  );
+
+const layer = (file: string) => file.split('/')[0] ?? '';
+const below: Record<string, string[]> = {
+  functions: ['functions', 'lib', 'providers'],
+  lib: ['lib', 'providers'],
+  providers: ['providers'],
+};
+
+test('imports go from functions to lib to providers, and never back', () => {
+  expect(files.length).toBeGreaterThan(40);
+  for (const file of files) {
+    const targets = importsOf(file).filter((target) => layer(target) in below);
+    for (const target of targets)
+      expect(below[layer(file)], `${file} imports ${target}`).toContain(layer(target));
+  }
+});
+
+test('a provider’s file imports nothing but ./provider.ts and zod', () => {
+  for (const file of files.filter(
+    (each) => layer(each) === 'providers' && !/\/(index|provider)\.ts$/.test(each),
+  )) {
+    expect(['providers/provider.ts', 'zod'], file).toEqual(expect.arrayContaining(importsOf(file)));
+  }
+});
+
+test('no two files of lib or functions import each other in a circle', () => {
+  const done = new Set<string>();
+  const visit = (file: string, trail: string[]) => {
+    expect(trail, 'circle').not.toContain(file);
+    if (done.has(file) || !files.includes(file)) return;
+    for (const target of importsOf(file)) visit(target, [...trail, file]);
+    done.add(file);
+  };
+  for (const file of files) visit(file, []);
+});
+
+test('no provider is named in lib or functions', () => {
+  const named = new RegExp(`['"\`](${providers.map(({ id }) => id).join('|')})['"\`]`, 'i');
+  for (const file of files.filter((each) => layer(each) !== 'providers'))
+    expect(read(file), file).not.toMatch(named);
+});
+
+test('arctic, oslo and the KMS client are each imported by one file of lib', () => {
+  for (const name of ['arctic', 'oslo', '@aws-sdk/client-kms']) {
+    const importers = files.filter((file) =>
+      importsOf(file).some((target) => target === name || target.startsWith(`${name}/`)),
+    );
+    expect(importers.map(layer), name).toEqual(['lib']);
+  }
+});
+
+test('the code for a URL is found by its path', () => {
+  const words = new Set(['api', 'connectors', 'oauth', ':provider']);
+  for (const { contract } of endpoints) {
+    const [last] = contract.path
+      .split('/')
+      .filter((part) => part !== '' && !words.has(part))
+      .slice(-1);
+    const folder = contract.path.startsWith('/api/oauth')
+      ? 'oauth/'
+      : contract.path.startsWith('/api/connectors')
+        ? 'connectors/'
+        : '';
+    const name = last ?? (contract.method === 'delete' ? 'disconnect' : 'catalog');
+    expect(files, contract.path).toContain(`functions/${folder}${name}.ts`);
+  }
+});
+
+test('every provider has a simulator, and every simulator a provider', () => {
+  const store = { get: () => undefined, set: () => undefined, delete: () => undefined, list: () => [] };
+  const client = { id: '', secret: '', redirectUris: [] };
+  const simulated = simulators.map(
+    (make) => make({ store, client, now: Date.now, secret: (value) => value }).provider,
+  );
+  expect(simulated.sort()).toEqual(providers.map(({ id }) => id).sort());
+});
+
+test('a pattern of the catalogue is one that HTML’s pattern attribute takes', () => {
+  for (const provider of providers) {
+    const fields = [...provider.config, ...(provider.auth.type === 'oauth' ? [] : [provider.auth.key])];
+    for (const field of fields)
+      expect(() => new RegExp(`^(?:${field.pattern})$`, 'v'), field.name).not.toThrow();
+  }
+});
