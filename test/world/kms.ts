@@ -1,14 +1,10 @@
-import {
-  createCipheriv,
-  createDecipheriv,
-  createHash,
-  createHmac,
-  randomBytes,
-  randomUUID,
-} from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { z } from 'zod';
+import { type Context, type Key, keyIdIn, seal, unseal } from './kms/ciphertext.ts';
+import { Decrypt, DescribeKey, Encrypt, GenerateDataKey, operation, ReEncrypt } from './kms/messages.ts';
+import { Refusal } from './kms/refusal.ts';
+import { type Credentials, verifySignature } from './kms/signature.ts';
 import type { Store } from './store.ts';
 
 /** How a test makes KMS misbehave. */
@@ -37,26 +33,10 @@ export interface Kms {
   close(): Promise<void>;
 }
 
-interface Credentials {
-  region: string;
-  accessKeyId: string;
-  secretAccessKey: string;
-}
-
-interface Key {
-  id: string;
-  material: string;
-  createdAt: number;
-}
-
 const ACCOUNT = '000000000000';
 const CONTENT_TYPE = 'application/x-amz-json-1.1';
 const BODY_LIMIT = 1_000_000;
 const CALLS_KEPT = 10_000;
-const SKEW_MS = 5 * 60_000;
-const BLOB_VERSION = 1;
-const IV_BYTES = 12;
-const TAG_BYTES = 16;
 
 /**
  * Symmetric keys of AWS KMS over its JSON 1.1 protocol
@@ -262,93 +242,6 @@ const FAULT_STATUS = {
   KMSInvalidStateException: 400,
 };
 
-class Refusal extends Error {
-  readonly type: string;
-  readonly status: number;
-
-  constructor(type: string, message?: string, status = 400) {
-    super(message);
-    this.type = type;
-    this.status = status;
-  }
-}
-
-type Context = Record<string, string>;
-
-const KeyId = z.string().min(1).max(2048);
-const EncryptionContext = z.record(z.string(), z.string()).default({});
-const EncryptionAlgorithm = z.literal('SYMMETRIC_DEFAULT').optional();
-const blob = (limit: number) =>
-  z
-    .base64()
-    .transform((text) => Buffer.from(text, 'base64'))
-    .refine((bytes) => bytes.length >= 1 && bytes.length <= limit, {
-      error: `Member must have length less than or equal to ${limit} and greater than or equal to 1`,
-    });
-
-const GenerateDataKey = z
-  .object({
-    KeyId,
-    EncryptionContext,
-    KeySpec: z.enum(['AES_256', 'AES_128']).optional(),
-    NumberOfBytes: z.int().min(1).max(1024).optional(),
-  })
-  .refine((input) => (input.KeySpec === undefined) !== (input.NumberOfBytes === undefined), {
-    error: 'Please specify either number of bytes or key spec.',
-  });
-const Encrypt = z.object({ KeyId, EncryptionContext, EncryptionAlgorithm, Plaintext: blob(4096) });
-const Decrypt = z.object({
-  KeyId: KeyId.optional(),
-  EncryptionContext,
-  EncryptionAlgorithm,
-  CiphertextBlob: blob(6144),
-});
-const ReEncrypt = z.object({
-  CiphertextBlob: blob(6144),
-  SourceKeyId: KeyId.optional(),
-  SourceEncryptionContext: EncryptionContext,
-  SourceEncryptionAlgorithm: EncryptionAlgorithm,
-  DestinationKeyId: KeyId,
-  DestinationEncryptionContext: EncryptionContext,
-  DestinationEncryptionAlgorithm: EncryptionAlgorithm,
-});
-const DescribeKey = z.object({ KeyId });
-
-function operation<Input>(
-  name: string,
-  schema: z.ZodType<Input>,
-  run: (input: Input) => object,
-): [string, (body: unknown) => object] {
-  return [
-    name,
-    (body) => {
-      const input = schema.safeParse(body);
-      if (input.success) return run(input.data);
-      const issue = input.error.issues[0];
-      const path = issue?.path.map(String) ?? [];
-      // A value of the wrong type does not get past KMS's parser; a missing or unfitting one does not get
-      // past its validation.
-      const isUnreadable = issue?.code === 'invalid_type' && (path.length === 0 || has(body, path));
-      if (isUnreadable || issue?.code === 'invalid_format') throw new Refusal('SerializationException');
-      if (path.length === 0) throw new Refusal('ValidationException', issue?.message);
-      const member = path.join('.').replace(/^./, (letter) => letter.toLowerCase());
-      throw new Refusal(
-        'ValidationException',
-        `1 validation error detected: Value at '${member}' failed to satisfy constraint: ${issue?.message}`,
-      );
-    },
-  ];
-}
-
-function has(body: unknown, path: string[]): boolean {
-  let value = body;
-  for (const name of path) {
-    if (typeof value !== 'object' || value === null) return false;
-    value = Object.entries(value).find(([key]) => key === name)?.[1];
-  }
-  return value !== undefined;
-}
-
 function operationIn(target: string): string {
   return target.replace(/^TrentService\./, '');
 }
@@ -381,137 +274,4 @@ function idOf(name: string, arnPrefix: string): string {
     throw new Refusal('NotFoundException', `Invalid arn ${name.split(':')[3] ?? ''}`);
   }
   return name.slice(arnPrefix.length).replace(/^(key|alias)\//, '');
-}
-
-/** Version, length of the key id, key id, IV, tag, ciphertext. The real format is AWS's secret. */
-function seal(key: Key, plaintext: Buffer, context: Context): Buffer {
-  const id = Buffer.from(key.id);
-  const iv = randomBytes(IV_BYTES);
-  const cipher = createCipheriv('aes-256-gcm', Buffer.from(key.material, 'base64'), iv);
-  cipher.setAAD(additionalData(key.id, context));
-  const ciphertext = Buffer.concat([cipher.update(plaintext), cipher.final()]);
-  return Buffer.concat([Buffer.of(BLOB_VERSION, id.length), id, iv, cipher.getAuthTag(), ciphertext]);
-}
-
-function unseal(key: Key, sealed: Buffer, context: Context): Buffer {
-  const rest = sealed.subarray(2 + Buffer.byteLength(key.id));
-  if (rest.length <= IV_BYTES + TAG_BYTES) throw new Refusal('InvalidCiphertextException');
-  const material = Buffer.from(key.material, 'base64');
-  const decipher = createDecipheriv('aes-256-gcm', material, rest.subarray(0, IV_BYTES));
-  decipher.setAAD(additionalData(key.id, context));
-  decipher.setAuthTag(rest.subarray(IV_BYTES, IV_BYTES + TAG_BYTES));
-  try {
-    return Buffer.concat([decipher.update(rest.subarray(IV_BYTES + TAG_BYTES)), decipher.final()]);
-  } catch {
-    throw new Refusal('InvalidCiphertextException');
-  }
-}
-
-function keyIdIn(sealed: Buffer): string {
-  if (sealed[0] !== BLOB_VERSION) throw new Refusal('InvalidCiphertextException');
-  return sealed.subarray(2, 2 + (sealed[1] ?? 0)).toString();
-}
-
-function additionalData(keyId: string, context: Context): Buffer {
-  const pairs = Object.entries(context).sort(([a], [b]) => (a < b ? -1 : 1));
-  return Buffer.from(JSON.stringify([BLOB_VERSION, keyId, pairs]));
-}
-
-/**
- * Signature Version 4 in the Authorization header
- * (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html). The path is
- * `/` and there is no query: the caller has refused everything else.
- */
-function verifySignature(
-  request: IncomingMessage,
-  body: Buffer,
-  credentials: Credentials,
-  now: number,
-): void {
-  const { region, accessKeyId, secretAccessKey } = credentials;
-  const [scheme, fields] = (request.headers.authorization ?? '').split(/ (.*)/s);
-  if (scheme !== 'AWS4-HMAC-SHA256') {
-    throw new Refusal('MissingAuthenticationTokenException', 'Missing Authentication Token');
-  }
-  const field = (name: string): string => {
-    const value = fields?.match(new RegExp(`(?:^|[, ])${name}=([^, ]+)`))?.[1];
-    if (value === undefined) {
-      throw new Refusal('IncompleteSignatureException', `Authorization header requires '${name}' parameter.`);
-    }
-    return value;
-  };
-  const scope = field('Credential').split('/');
-  const signed = field('SignedHeaders').split(';').sort();
-  const signature = field('Signature');
-  const [keyId, day, scopeRegion, service, terminator] = scope;
-  const date = String(request.headers['x-amz-date'] ?? '');
-  const time = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(date);
-  if (!time || scope.length !== 5) {
-    const what = time ? 'Credential must have exactly 5 slash-delimited elements' : "'X-Amz-Date' is needed";
-    throw new Refusal('IncompleteSignatureException', what);
-  }
-
-  if (keyId !== accessKeyId || request.headers['x-amz-security-token'] !== undefined) {
-    throw new Refusal(
-      'UnrecognizedClientException',
-      'The security token included in the request is invalid.',
-    );
-  }
-  const invalid = (message: string) => new Refusal('InvalidSignatureException', message);
-  if (scopeRegion !== region) throw invalid('Credential should be scoped to a valid region.');
-  if (service !== 'kms') throw invalid("Credential should be scoped to correct service: 'kms'.");
-  if (terminator !== 'aws4_request')
-    throw invalid("Credential should be scoped with a valid terminator: 'aws4_request'.");
-  if (day !== date.slice(0, 8)) {
-    throw invalid(
-      `Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: ${date}`,
-    );
-  }
-  const [, year, month, dayOfMonth, hour, minute, second] = time.map(Number);
-  const signedAt = Date.UTC(year ?? 0, (month ?? 0) - 1, dayOfMonth, hour, minute, second);
-  if (signedAt < now - SKEW_MS) {
-    throw invalid(
-      `Signature expired: ${date} is now earlier than ${basic(now - SKEW_MS)} (${basic(now)} - 5 min.)`,
-    );
-  }
-  if (signedAt > now + SKEW_MS) {
-    throw invalid(
-      `Signature not yet current: ${date} is still later than ${basic(now + SKEW_MS)} (${basic(now)} + 5 min.)`,
-    );
-  }
-  for (const name of Object.keys(request.headers)) {
-    if ((name === 'host' || name.startsWith('x-amz-')) && !signed.includes(name)) {
-      throw invalid(`'${name}' must be a 'SignedHeader' in the AWS Authorization.`);
-    }
-  }
-
-  const lines = signed.map((name) => {
-    const values = request.headersDistinct[name] ?? [];
-    return `${name}:${values.map((value) => value.trim().replace(/ +/g, ' ')).join(',')}\n`;
-  });
-  const canonical = [request.method, '/', '', lines.join(''), signed.join(';'), sha256(body)].join('\n');
-  const toSign = ['AWS4-HMAC-SHA256', date, scope.slice(1).join('/'), sha256(canonical)].join('\n');
-  const signingKey = [day, region, 'kms', 'aws4_request'].reduce<Buffer | string>(
-    hmac,
-    `AWS4${secretAccessKey}`,
-  );
-  if (hmac(signingKey, toSign).toString('hex') !== signature) {
-    throw invalid(
-      'The request signature we calculated does not match the signature you provided. Check your AWS Secret ' +
-        'Access Key and signing method. Consult the service documentation for details.',
-    );
-  }
-}
-
-function sha256(data: Buffer | string): string {
-  return createHash('sha256').update(data).digest('hex');
-}
-
-function hmac(key: Buffer | string, data: string): Buffer {
-  return createHmac('sha256', key).update(data).digest();
-}
-
-/** ISO 8601 basic format, as in X-Amz-Date. */
-function basic(time: number): string {
-  return new Date(time).toISOString().replace(/[-:]|\.\d+/g, '');
 }
