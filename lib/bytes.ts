@@ -1,5 +1,5 @@
 import { constantTimeEqual, HMAC, sha256 } from 'oslo/crypto';
-import { base64url, encodeHex } from 'oslo/encoding';
+import { base64, base64url, encodeHex } from 'oslo/encoding';
 
 // oslo ended in 2024; this is the one file that imports it.
 
@@ -18,6 +18,15 @@ export async function hmacSha256(key: Uint8Array, text: string): Promise<Uint8Ar
 /** Base64url without padding (RFC 4648 section 5). */
 export function toBase64url(bytes: Uint8Array): string {
   return base64url.encode(bytes, { includePadding: false });
+}
+
+/** Base64 (RFC 4648 section 4). */
+export function toBase64(bytes: Uint8Array): string {
+  return base64.encode(bytes);
+}
+
+export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(base64.decode(text));
 }
 
 export function toHex(bytes: Uint8Array): string {

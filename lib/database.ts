@@ -3,12 +3,28 @@ import { type Kysely as Database, Kysely, type RawBuilder } from 'kysely';
 import { NeonDialect } from 'kysely-neon';
 import type { Config } from './config.ts';
 import type { Meter } from './meter.ts';
-import { unavailable } from './problem.ts';
+import { Problem } from './problem.ts';
 
 const DEADLINE_MS = 5_000;
 const ATTEMPTS = 3;
 const BUDGET_MS = 2_000;
 const BACKOFF_MS = 100;
+
+/** PostgreSQL did not do it, or did and could not say so. */
+export class PostgresUnavailable extends Problem {
+  /** Whether the statement may have been executed all the same. */
+  readonly isUnknown: boolean;
+
+  constructor(state: string) {
+    super('unavailable', 'Nothing was changed. Please try again in a moment.', {
+      retryAfter: 5,
+      reason: `postgres: ${state}`,
+    });
+    this.isUnknown = state === NO_ANSWER || /^(08|57P)/.test(state);
+  }
+}
+
+const NO_ANSWER = 'no answer';
 
 /** Runs one statement, one round trip. */
 export interface Postgres {
@@ -18,6 +34,11 @@ export interface Postgres {
    * refuses for a reason of its own, the problem is `unavailable`. No text of the statement leaves.
    */
   rows<Row>(statement: RawBuilder<Row>): Promise<Row[]>;
+  /**
+   * The same for a statement that must see all that others with the same lock have done: both go in one round
+   * trip as a transaction, the lock first, since a statement's snapshot is older than what it waits for.
+   */
+  rowsUnderLock<Row>(lock: string, statement: RawBuilder<Row>): Promise<Row[]>;
 }
 
 /** PostgreSQL through Neon's HTTP endpoint (https://neon.com/docs/serverless/serverless-driver). */
@@ -38,30 +59,44 @@ export function postgres(config: Config, meter: Meter): Postgres {
     }),
   });
 
-  return {
-    async rows<Row>(statement: RawBuilder<Row>) {
-      const started = Date.now();
-      for (let attempt = 1; ; attempt += 1) {
-        try {
-          return (await statement.execute(database)).rows;
-        } catch (error) {
-          const state = sqlState(error);
-          const spent = Date.now() - started;
-          if (!worthRetrying(state) || attempt === ATTEMPTS || spent > BUDGET_MS)
-            throw unavailable(`postgres: ${state}`);
-          await new Promise((resolve) => setTimeout(resolve, Math.random() * BACKOFF_MS * 2 ** attempt));
-        }
+  const attempt = async <Row>(run: () => Promise<Row[]>): Promise<Row[]> => {
+    const started = Date.now();
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await run();
+      } catch (error) {
+        const state = sqlState(error);
+        const isLast = tries === ATTEMPTS || Date.now() - started > BUDGET_MS;
+        if (!worthRetrying(state) || isLast) throw new PostgresUnavailable(state);
+        await new Promise((resolve) => setTimeout(resolve, Math.random() * BACKOFF_MS * 2 ** tries));
       }
-    },
+    }
+  };
+
+  return {
+    rows: (statement) => attempt(async () => (await statement.execute(database)).rows),
+    rowsUnderLock: <Row>(lock: string, statement: RawBuilder<Row>) =>
+      attempt(async () => {
+        meter.postgres += 1;
+        const { sql: text, parameters } = statement.compile(database);
+        const [, rows] = await sql.transaction(
+          [
+            sql.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [lock]),
+            sql.query(text, [...parameters]),
+          ],
+          { fetchOptions: { signal: AbortSignal.timeout(DEADLINE_MS) } },
+        );
+        return rows as Row[];
+      }),
   };
 }
 
 /** The SQLSTATE, or `no answer` where none came. */
 function sqlState(error: unknown): string {
-  return error instanceof NeonDbError && error.code ? error.code : 'no answer';
+  return error instanceof NeonDbError && error.code ? error.code : NO_ANSWER;
 }
 
 /** No answer, connection trouble (08), shutting down (57P), serialization (40), no connections left (53). */
 function worthRetrying(state: string): boolean {
-  return state === 'no answer' || /^(08|57P|40|53)/.test(state);
+  return state === NO_ANSWER || /^(08|57P|40|53)/.test(state);
 }

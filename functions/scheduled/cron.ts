@@ -1,6 +1,7 @@
 import { dueRevocations } from '../../lib/connections/revoke.ts';
 import { logJob } from '../../lib/job-log.ts';
 import { sweepStates } from '../../lib/oauth/sweep.ts';
+import { sendRevocations } from '../../lib/queue.ts';
 import { openServices } from '../../lib/services.ts';
 
 /** Revocations handed to the queue at one firing; the rest is due at the next. */
@@ -12,7 +13,7 @@ export async function onCron(_controller: ScheduledController, env: Env): Promis
   await logJob('cron', services.meter, async () => {
     const states = await sweepStates(services);
     const due = await dueRevocations(services, REVOCATIONS_PER_FIRING);
-    if (due.length > 0) await env.REVOCATIONS.sendBatch(due.map((id) => ({ body: { id } })));
+    if (due.length > 0) await sendRevocations(services, due);
     return { states_forgotten: states, revocations_queued: due.length };
   });
 }

@@ -4,6 +4,7 @@ import type { Provider } from '../../providers/provider.ts';
 import { type Caller, callerTables, requireScope, type ScopeRow, scopeColumns } from '../access.ts';
 import { Problem } from '../problem.ts';
 import type { Services } from '../services.ts';
+import { grantsLock } from './grants-lock.ts';
 import { type RevocationRow, revokeGrant } from './revoke.ts';
 import { dataKeyColumns } from './snapshot.ts';
 
@@ -25,20 +26,26 @@ export async function disconnect(
   provider: Provider,
 ): Promise<RevocationOutcome> {
   const revocable = 'grant' in provider.revocation;
-  const rows = await services.postgres.rows(sql<EndedRow>`
+  // Known beforehand, so that a repeat after a lost answer finds what its first run has done.
+  const endingId = uuidv7();
+  const revocationId = uuidv7();
+  const rows = await services.postgres.rowsUnderLock(
+    grantsLock(provider.id),
+    sql<EndedRow>`
     with ${callerTables(caller)},
     own as (
-      select c.id, c.provider, c.account_id from connections c join scope
+      select c.* from connections c join scope
         on c.user_id = scope.user_id and c.brand_id is not distinct from scope.brand_id
       where c.provider = ${provider.id} and c.status <> 'disconnected'
-    ),
-    -- Locked in one order, so that of two who leave a grant at once exactly one is the last.
-    peers as (
-      select c.* from connections c join own on own.provider = c.provider and own.account_id = c.account_id
-      where c.status <> 'disconnected' order by c.id for update of c
+      for update of c
     ),
     ending as (
-      select peers.*, (select count(*) > 1 from peers) as shared from peers join own on own.id = peers.id
+      select own.*, exists (
+        select from connections peer
+        where peer.provider = own.provider and peer.account_id = own.account_id and peer.status <> 'disconnected'
+          and peer.id <> own.id
+      ) as shared
+      from own
     ),
     ended as (
       update connections c set
@@ -53,7 +60,7 @@ export async function disconnect(
         id, connection_id, user_id, brand_id, tenant_id, provider, account_id, config, version, data_key_id,
         credential, refresh_token, attempts, next_attempt_at, give_up_at
       )
-      select ${uuidv7()}, e.id, e.user_id, e.brand_id, e.tenant_id, e.provider, e.account_id, e.config, e.version,
+      select ${revocationId}, e.id, e.user_id, e.brand_id, e.tenant_id, e.provider, e.account_id, e.config, e.version,
         e.data_key_id, e.credential, e.refresh_token, 1, now() + make_interval(secs => ${FIRST_ATTEMPT_SECONDS}),
         now() + interval '24 hours'
       from ending e join ended on ended.id = e.id
@@ -61,16 +68,24 @@ export async function disconnect(
       returning *
     ),
     audit as (
-      insert into audit_log (tenant_id, user_id, brand_id, connection_id, provider, action, detail)
-      select e.tenant_id, e.user_id, e.brand_id, e.id, e.provider, 'disconnected',
+      insert into audit_log (id, tenant_id, user_id, brand_id, connection_id, provider, action, detail)
+      select ${endingId}, e.tenant_id, e.user_id, e.brand_id, e.id, e.provider, 'disconnected',
         jsonb_build_object('shared', e.shared)
       from ending e join ended on ended.id = e.id
+      returning detail
+    ),
+    outcome as (
+      select detail from audit union all select detail from audit_log where id = ${endingId}
+    ),
+    pending as (
+      select * from queued union all select * from revocations where id = ${revocationId}
     )
-    select ${scopeColumns}, ended.id is not null as ended, coalesce(ending.shared, false) as shared, queued.id,
-      queued.connection_id, queued.user_id, queued.brand_id, queued.tenant_id, queued.provider, queued.config,
-      queued.version, queued.credential, ${dataKeyColumns}
-    from session left join scope on true left join ended on true left join ending on ending.id = ended.id
-    left join queued on true left join data_keys k on k.id = queued.data_key_id`);
+    select ${scopeColumns}, outcome.detail is not null as ended, coalesce((outcome.detail ->> 'shared')::boolean, false) as shared,
+      r.id, r.connection_id, r.user_id, r.brand_id, r.tenant_id, r.provider, r.config, r.version, r.credential,
+      ${dataKeyColumns}
+    from session left join scope on true left join outcome on true left join pending r on true
+    left join data_keys k on k.id = r.data_key_id`,
+  );
 
   requireScope(rows[0]);
   const row = rows[0];

@@ -3,12 +3,15 @@ import { v7 as uuidv7 } from 'uuid';
 import type { Config, Provider } from '../../providers/provider.ts';
 import { type Caller, callerTables, requireScope, type ScopeRow, scopeColumns } from '../access.ts';
 import { type DataKey, generateDataKey, openDataKey, type WrappedDataKey } from '../data-keys.ts';
+import { PostgresUnavailable } from '../database.ts';
 import { seal } from '../envelope.ts';
 import { KmsRefusal } from '../kms.ts';
 import { Problem, unavailable } from '../problem.ts';
 import type { Services } from '../services.ts';
+import { grantsLock } from './grants-lock.ts';
 import { type ConnectionRow, connectionColumns, type MaybeConnection } from './row.ts';
 import { readSnapshot, type Snapshot } from './snapshot.ts';
+import { toUnsettled, type Unsettled } from './unsettled.ts';
 import type { Verified } from './verify.ts';
 
 /** A credential that the provider has accepted, ready to be sealed. */
@@ -18,6 +21,19 @@ export interface Keepable extends Verified {
   expiresAt?: Date | undefined;
   refreshTokenExpiresAt?: Date | undefined;
   config: Config;
+}
+
+/** PostgreSQL did not say whether it has written the row; the token in it is neither kept nor lost. */
+export class UnknownOutcome extends Problem {
+  readonly token: Unsettled;
+
+  constructor(cause: PostgresUnavailable, token: Unsettled) {
+    super('unavailable', 'It is not clear yet whether this was done. Look at your connectors in a moment.', {
+      retryAfter: 30,
+      reason: `${cause.reason}, outcome unknown`,
+    });
+    this.token = token;
+  }
 }
 
 /** The key that a tenant's next secret is sealed with; `row` where it is new and not stored yet. */
@@ -40,7 +56,8 @@ export async function sealingKey({ kms }: Services, snapshot: Snapshot): Promise
 /**
  * Seals a verified credential and makes the connection, or replaces the one that stands there: one statement,
  * guarded by session, brand and version, begun again where another change came between. Throws
- * `account_mismatch` where a live connection speaks for another account and `replace` is not set.
+ * `account_mismatch` where a live connection speaks for another account and `replace` is not set, and
+ * `UnknownOutcome` where PostgreSQL does not tell.
  */
 export async function keep(
   services: Services,
@@ -56,7 +73,10 @@ export async function keep(
     key ??= await sealingKey(services, snapshot);
     const row = await write(services, caller, provider, keepable, snapshot, key);
     if (row) return { row, replaced: isLive(snapshot) };
+    const wasLive = isLive(snapshot);
     snapshot = await readSnapshot(services, caller, provider.id);
+    // Disconnected meanwhile: the grant, and what we hold of it, may have ended with that.
+    if (wasLive && !isLive(snapshot)) break;
     key = undefined;
   }
   throw new Problem(
@@ -104,7 +124,7 @@ async function write(
   const otherAccount = isLive(snapshot) && existing?.accountId !== keepable.account.id;
   const { row: newKey } = key;
 
-  const rows = await postgres.rows(sql<ScopeRow & MaybeConnection>`
+  const statement = sql<ScopeRow & MaybeConnection>`
     with ${callerTables(caller)},
     new_key as (
       insert into data_keys (id, tenant_id, generation, kms_key_id, wrapped)
@@ -140,9 +160,12 @@ async function write(
         refresh_token_expires_at = excluded.refresh_token_expires_at, refresh_at = null, reauthorize_by = null,
         last_refreshed_at = null, last_error_code = null, last_error_message = null, last_error_at = null,
         connected_at = now(), updated_at = now()
-      where (c.id = ${existing?.id ?? null}::uuid and c.version = ${existing?.version ?? null}::integer)
-        or c.credential = excluded.credential
+      where c.id = ${existing?.id ?? null}::uuid and c.version = ${existing?.version ?? null}::integer
       returning ${connectionColumns}
+    ),
+    -- What an earlier run of this very statement has written, when its answer was lost.
+    standing as (
+      select ${connectionColumns} from connections c, scope where c.id = ${id} and c.credential = ${credential}::bytea
     ),
     retired as (
       insert into revocations (
@@ -151,7 +174,7 @@ async function write(
       )
       select ${uuidv7()}, old.id, old.user_id, old.brand_id, old.tenant_id, old.provider, old.account_id, old.config,
         old.version, old.data_key_id, old.credential, old.refresh_token, now(), now() + interval '24 hours'
-      from connections old join written on written.id = old.id
+      from connections old join written on written.id = old.id and old.version = ${existing?.version ?? null}::integer
       where ${otherAccount && 'grant' in provider.revocation} and old.credential is not null
         and not exists (
           select from connections other
@@ -168,7 +191,20 @@ async function write(
       from written, target
     )
     select ${scopeColumns}, ${connectionColumns}
-    from session left join scope on true left join written c on true`);
+    from session left join scope on true
+    left join (select * from written union all select * from standing) c on true`;
+
+  let rows: (ScopeRow & MaybeConnection)[];
+  try {
+    rows = await postgres.rowsUnderLock(grantsLock(provider.id), statement);
+  } catch (error) {
+    if (!(error instanceof PostgresUnavailable && error.isUnknown)) throw error;
+    const sealed = { credential, dataKeyId: key.id, newKey };
+    throw new UnknownOutcome(
+      error,
+      toUnsettled(binding, sealed, { accountId: keepable.account.id, config: keepable.config }),
+    );
+  }
 
   requireScope(rows[0]);
   const written = rows[0];

@@ -17,6 +17,8 @@ export async function listConnections(
   caller: Caller,
   whose: 'mine' | 'team',
 ): Promise<OwnedConnection[]> {
+  // Two forms, since an index serves `=` and `is null`, and not the one that means both.
+  const inBrand = caller.brandId === null ? sql`c.brand_id is null` : sql`c.brand_id = scope.brand_id`;
   const rows = await postgres.rows(
     sql<ScopeRow & MaybeConnection & { owner_name: string }>`
       with ${callerTables(caller)}
@@ -25,11 +27,9 @@ export async function listConnections(
       left join lateral (
         select ${connectionColumns}, owner.name as owner_name
         from connections c join users owner on owner.id = c.user_id
-        where c.brand_id is not distinct from scope.brand_id and (
-          c.user_id = scope.user_id
-          or (${whose === 'team'} and exists (
-            select from team_members m where m.user_id = c.user_id and m.team_id = any (scope.team_ids)
-          ))
+        where ${inBrand} and c.user_id in (
+          select scope.user_id
+          union select m.user_id from team_members m where ${whose === 'team'} and m.team_id = any (scope.team_ids)
         )
       ) c on true
       order by c.provider, c.connected_at, c.id`,

@@ -38,7 +38,7 @@ export async function retest(services: Services, caller: Caller, provider: Provi
   if (!sealed || sealed.connection_id === null) throw notConnected(provider);
 
   const credential = await openCredential(services, sealed);
-  const outcome = await ask(services, provider, {
+  const outcome = await outcomeOf(services, provider, {
     credential,
     config: sealed.config,
     accountId: sealed.account_id,
@@ -61,7 +61,8 @@ export async function retest(services: Services, caller: Caller, provider: Provi
   return written[0];
 }
 
-async function ask(
+/** What the provider's word means for the connection. */
+async function outcomeOf(
   services: Services,
   provider: Provider,
   { accountId, ...access }: { credential: string; config: Config; accountId: string },

@@ -12,7 +12,12 @@ const FIRST_RETRY_SECONDS = 60;
 const LAST_RETRY_SECONDS = 3_600;
 
 /** A grant that is to be ended, as its row in `revocations` and its data key tell. */
-export type RevocationRow = SealedRow & { id: string; config: Access['config'] };
+export type RevocationRow = SealedRow & {
+  id: string;
+  config: Access['config'];
+  /** A connection stands on the grant again: the token may be ended, the grant may not. */
+  is_shared?: boolean;
+};
 
 /**
  * Ends a grant at the provider; the row, and with it the sealed token, goes once the provider has confirmed
@@ -44,7 +49,10 @@ export async function claimRevocation(
       returning *
     )
     select claimed.id, claimed.connection_id, claimed.user_id, claimed.brand_id, claimed.tenant_id, claimed.provider,
-      claimed.config, claimed.version, claimed.credential, ${dataKeyColumns}
+      claimed.config, claimed.version, claimed.credential, exists (
+        select from connections c
+        where c.provider = claimed.provider and c.account_id = claimed.account_id and c.status <> 'disconnected'
+      ) as is_shared, ${dataKeyColumns}
     from claimed left join data_keys k on k.id = claimed.data_key_id`);
   return rows[0];
 }
@@ -109,11 +117,13 @@ async function endGrant(services: Services, row: RevocationRow): Promise<string 
   const client = oauthClient(services.env, row.provider);
   if (!provider || !('grant' in provider.revocation)) return undefined;
   if (!client) return 'provider_not_configured';
-  const { grant } = provider.revocation;
+  const ending = row.is_shared ? provider.revocation.token : provider.revocation.grant;
+  // The grant is in use again and goes with the last of its connections.
+  if (!ending) return undefined;
   try {
     const credential = await openCredential(services, row);
-    const answer = await send(grant.request({ credential, config: row.config, client }), services.meter);
-    return grant.ended(answer) ? undefined : `status_${answer.status}`;
+    const answer = await send(ending.request({ credential, config: row.config, client }), services.meter);
+    return ending.ended(answer) ? undefined : `status_${answer.status}`;
   } catch (error) {
     if (error instanceof OutboundError) return error.failure;
     if (error instanceof Problem) return error.reason ?? error.code;

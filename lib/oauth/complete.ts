@@ -1,10 +1,11 @@
 import type { OAuth2, OAuthClient, Provider, Tokens } from '../../providers/provider.ts';
-import { keep, sealingKey } from '../connections/keep.ts';
+import { keep, sealingKey, UnknownOutcome } from '../connections/keep.ts';
 import { discardToken } from '../connections/revoke.ts';
 import type { ConnectionRow } from '../connections/row.ts';
 import { missingScopes } from '../connections/scopes.ts';
 import type { Snapshot } from '../connections/snapshot.ts';
 import { type Verified, verify } from '../connections/verify.ts';
+import { sendUnsettled } from '../queue.ts';
 import type { Services } from '../services.ts';
 import { redirectUri } from './redirect-uri.ts';
 import { codeVerifier, type Flow } from './state.ts';
@@ -13,7 +14,7 @@ import { requestTokens } from './token-request.ts';
 /**
  * Finishes a claimed flow: the data key first, so that no call to KMS stands between the tokens and their
  * sealing; then the code for tokens, one question whose they are, and the row. Tokens that may not be kept are
- * ended at the provider before the problem is thrown.
+ * ended at the provider before the problem is thrown; one whose row may stand is left to the queue.
  */
 export async function complete(
   services: Services,
@@ -45,7 +46,8 @@ export async function complete(
     });
     return row;
   } catch (error) {
-    await discardToken(services, provider, { ...access, accountId: verified?.account.id });
+    if (error instanceof UnknownOutcome) await sendUnsettled(services, error.token);
+    else await discardToken(services, provider, { ...access, accountId: verified?.account.id });
     throw error;
   }
 }

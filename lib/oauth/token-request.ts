@@ -1,8 +1,8 @@
 import type { CodeExchange, OAuth2, Provider, Tokens } from '../../providers/provider.ts';
-import { ask, providerFailure } from '../connections/verify.ts';
 import type { Meter } from '../meter.ts';
 import { send } from '../outbound.ts';
 import { Problem } from '../problem.ts';
+import { askProvider, providerFailure } from '../provider-failure.ts';
 
 /**
  * Exchanges the code for tokens (RFC 6749 section 4.1.3): one request, never repeated, since a code works once.
@@ -14,7 +14,7 @@ export async function requestTokens(
   exchange: CodeExchange,
   meter: Meter,
 ): Promise<Tokens> {
-  const answer = await ask(provider, () => send(auth.codeRequest(exchange), meter));
+  const answer = await askProvider(provider, () => send(auth.codeRequest(exchange), meter));
   if (answer.status === 429 || answer.status >= 500) throw providerFailure(provider, answer);
   const result = auth.tokens(answer);
   if ('tokens' in result) return result.tokens;

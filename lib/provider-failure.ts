@@ -1,0 +1,50 @@
+import type { Answer, Provider } from '../providers/provider.ts';
+import { OutboundError } from './outbound.ts';
+import { Problem } from './problem.ts';
+
+/** Makes a call to a provider, and turns what keeps an answer from coming into a problem. */
+export async function askProvider(provider: Provider, call: () => Promise<Answer>): Promise<Answer> {
+  try {
+    return await call();
+  } catch (error) {
+    if (!(error instanceof OutboundError)) throw error;
+    if (error.failure === 'timeout') {
+      throw new Problem(
+        'provider_timeout',
+        `${provider.name} did not answer in time. Nothing was changed; try again.`,
+        {
+          reason: error.failure,
+        },
+      );
+    }
+    throw unexpected(provider, error.failure);
+  }
+}
+
+/** The problem an answer stands for that tells nothing about the credential. */
+export function providerFailure(provider: Provider, answer: Answer): Problem {
+  if (answer.status !== 429) return unexpected(provider, `status ${answer.status}`);
+  return new Problem(
+    'unavailable',
+    `${provider.name} is limiting requests at the moment. Try again a little later.`,
+    {
+      retryAfter: retryAfterSeconds(answer.headers.get('retry-after'), Date.now()),
+      reason: 'provider rate limit',
+    },
+  );
+}
+
+function unexpected(provider: Provider, reason: string): Problem {
+  return new Problem(
+    'provider_error',
+    `${provider.name} gave an answer that we could not use. Nothing was changed; try again.`,
+    { reason },
+  );
+}
+
+/** Retry-After (RFC 9110 section 10.2.3), in seconds or as a date; a minute where it is missing or odd. */
+function retryAfterSeconds(value: string | null, now: number): number {
+  if (value === null) return 60;
+  const seconds = /^\d{1,5}$/.test(value) ? Number(value) : (Date.parse(value) - now) / 1000;
+  return seconds > 0 && seconds <= 86_400 ? Math.ceil(seconds) : 60;
+}
