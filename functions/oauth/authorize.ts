@@ -11,11 +11,19 @@ import { bindingCookieName } from '../../lib/oauth/binding.ts';
 import { redirectUri } from '../../lib/oauth/redirect-uri.ts';
 import { returnTo } from '../../lib/oauth/return-to.ts';
 import { codeVerifier, putFlow, STATE_TTL } from '../../lib/oauth/state.ts';
+import { providers } from '../../providers/index.ts';
+
+/** What providers need to know before the sign-in, each a parameter of its name. */
+const settings = providers
+  .filter(({ auth }) => auth.type === 'oauth')
+  .flatMap(({ name, config }) =>
+    config.map((field) => [field.name, text(`For ${name}: ${field.help}`)] as const),
+  );
 
 const query = z.object({
-  return_to: z.string().optional().describe('Where to land afterwards; on the Cockpit’s origin.'),
-  shop: z.string().optional().describe('For Shopify, and required there: your-shop.myshopify.com.'),
+  return_to: text('Where to land afterwards; on the Cockpit’s origin.'),
   replace: z.enum(['true', 'false']).optional().describe('Replace a connection to another account.'),
+  ...Object.fromEntries(settings),
 });
 
 const body = z.object({ authorization_url: z.url(), state_expires_at: z.iso.datetime() });
@@ -77,3 +85,7 @@ export const authorize = endpoint(
     return c.json({ authorization_url: url.href, state_expires_at: new Date(expiresAt).toISOString() });
   },
 );
+
+function text(description: string) {
+  return z.string().optional().describe(description);
+}

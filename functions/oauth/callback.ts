@@ -17,6 +17,7 @@ import { complete } from '../../lib/oauth/complete.ts';
 import { outcomeUrl } from '../../lib/oauth/return-to.ts';
 import { type Flow, getFlow } from '../../lib/oauth/state.ts';
 import { Problem } from '../../lib/problem.ts';
+import type { Services } from '../../lib/services.ts';
 
 export const callback = endpoint(
   {
@@ -49,7 +50,10 @@ export const callback = endpoint(
     ],
   },
   async (c, { params }) => {
-    if (c.req.method === 'HEAD') throw new Problem('method_not_allowed', 'Open this address with GET.');
+    if (c.req.method === 'HEAD') {
+      c.header('Allow', 'GET');
+      throw new Problem('method_not_allowed', 'Open this address with GET.');
+    }
     if (isPrefetch(c))
       throw new Problem('unavailable', 'This address is not fetched ahead.', { retryAfter: 1 });
 
@@ -61,11 +65,12 @@ export const callback = endpoint(
 
     const flow = await getFlow(services, state);
     if (!flow) throw invalidState();
-    const elsewhere = flow.provider !== registered.provider.id;
-    if (!elsewhere && !(await isSameBrowser(c, state, flow))) throw invalidState();
+    if (flow.provider !== registered.provider.id) return await spendElsewhere(services, state, flow);
+    const cookie = await bindingCookieName(services.config, state);
+    if (!(await isSameBrowser(flow, getCookie(c, cookie)))) throw invalidState();
     const snapshot = await claim(services, state, flow);
-    // Spent by being presented at another provider's callback (mix-up, RFC 9700 section 4.4).
-    if (elsewhere) throw invalidState();
+    // Only now, so that a reload works where the claim could not be made.
+    deleteCookie(c, cookie, { path: '/', secure: isSecure(services.config) });
 
     try {
       const row = await finish(c, registered, { query, state, flow, snapshot });
@@ -142,13 +147,18 @@ function only(query: URLSearchParams, name: string): string | undefined {
   return values.length === 1 && values[0] !== '' ? values[0] : undefined;
 }
 
-async function isSameBrowser(c: Context<AppEnv>, state: string, flow: Flow): Promise<boolean> {
-  if (flow.binding === null) return true;
-  const { config } = c.get('services');
-  const name = await bindingCookieName(config, state);
-  const same = equalInConstantTime(await sha256Hex(getCookie(c, name) ?? ''), flow.binding);
-  if (same) deleteCookie(c, name, { path: '/', secure: isSecure(config) });
-  return same;
+async function isSameBrowser({ binding }: Flow, cookie: string | undefined): Promise<boolean> {
+  return binding === null || equalInConstantTime(await sha256Hex(cookie ?? ''), binding);
+}
+
+/** A state presented at another provider's callback is spent by that (mix-up, RFC 9700 section 4.4). */
+async function spendElsewhere(services: Services, state: string, flow: Flow): Promise<never> {
+  try {
+    await claim(services, state, flow);
+  } catch (error) {
+    if (error instanceof Problem && error.code === 'unavailable') throw error;
+  }
+  throw invalidState();
 }
 
 function isPrefetch(c: Context<AppEnv>): boolean {
