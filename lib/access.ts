@@ -27,7 +27,7 @@ export function callerTables({ sessionId, brandId }: Caller): RawBuilder<unknown
         select array(
           select m.team_id from team_members m
           where m.user_id = session.user_id and (b.id is null or m.team_id = b.team_id)
-          order by m.created_at, m.team_id
+          order by m.team_id
         ) as ids
       ) teams
       where ${brandId}::uuid is null or (b.id is not null and teams.ids[1] is not null)

@@ -6,9 +6,13 @@ import { problemBody } from '../../lib/http/bodies.ts';
 /** Sends a request through the Worker's own routes, with nothing a stranger could not send, too. */
 export type Dispatch = (request: Request, c: Context<AppEnv>) => Response | Promise<Response>;
 
-export type Reply<Body> =
-  | { ok: true; body: Body; headers: Headers }
-  | { ok: false; status: number; problem: z.infer<typeof problemBody> };
+export interface Refusal {
+  ok: false;
+  status: number;
+  problem: z.infer<typeof problemBody>;
+}
+
+export type Reply<Body> = { ok: true; body: Body; headers: Headers } | Refusal;
 
 /** Calls the API as the signed-in user in the page's brand. */
 export async function callApi<Schema extends z.ZodType>(

@@ -2,13 +2,17 @@ import type { Context } from 'hono';
 import { Hono } from 'hono';
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie';
 import { csrf } from 'hono/csrf';
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import * as z from 'zod';
 import { isSecure } from '../../lib/config.ts';
 import type { AppEnv } from '../../lib/http/app.ts';
 import { connectionBody } from '../../lib/http/bodies.ts';
+import { page } from '../../lib/http/page.ts';
+import { Problem, type ProblemCode } from '../../lib/problem.ts';
 import { catalogBody } from '../connectors/catalog.ts';
+import { disconnectBody } from '../connectors/disconnect.ts';
 import { listBody } from '../connectors/list.ts';
-import { callApi, type Dispatch } from './api.ts';
+import { callApi, type Dispatch, type Refusal } from './api.ts';
 import { ConnectorsPage, LeavingPage, type Notice, noticeOf, SignInPage, withBrand } from './page.tsx';
 import style from './style.css';
 
@@ -68,8 +72,8 @@ export function cockpit(dispatch: Dispatch) {
     const { provider, name } = connector;
 
     if (connector.auth === 'oauth') {
-      const page = new URL(withBrand('/cockpit', as.brand), c.get('services').config.PUBLIC_URL).href;
-      const query = new URLSearchParams({ ...typed, return_to: page, replace: String(replace) });
+      const landing = new URL(withBrand('/cockpit', as.brand), c.get('services').config.PUBLIC_URL).href;
+      const query = new URLSearchParams({ ...typed, return_to: landing, replace: String(replace) });
       const path = `/api/oauth/${provider}/authorize?${query}`;
       const reply = await callApi(
         c,
@@ -77,9 +81,9 @@ export function cockpit(dispatch: Dispatch) {
         { method: 'GET', path, ...as },
         z.object({ authorization_url: z.url() }),
       );
-      if (!reply.ok) return show(c, { tone: 'bad', provider, typed, text: reply.problem.detail });
+      if (!reply.ok) return show(c, { ...failed(reply, provider), typed });
       for (const cookie of reply.headers.getSetCookie()) c.header('Set-Cookie', cookie, { append: true });
-      return c.html(<LeavingPage name={name} url={reply.body.authorization_url} />);
+      return c.html(page(<LeavingPage name={name} url={reply.body.authorization_url} />));
     }
 
     const body = { provider, api_key: form.get('api_key') ?? '', config: typed, replace };
@@ -89,25 +93,32 @@ export function cockpit(dispatch: Dispatch) {
       { method: 'POST', path: '/api/connectors/connect', body, ...as },
       connectionBody,
     );
-    if (!reply.ok) return show(c, { tone: 'bad', provider, typed, text: reply.problem.detail });
+    if (!reply.ok) return show(c, { ...failed(reply, provider), typed });
     return c.redirect(outcome(provider, 'connected', as.brand), 303);
   });
 
-  app.post('/disconnect/:provider', (c) =>
-    act(c, 'DELETE', `/api/connectors/${c.req.param('provider')}`, 'disconnected'),
-  );
-  app.post('/test/:provider', (c) =>
-    act(c, 'POST', `/api/connectors/${c.req.param('provider')}/test`, 'tested'),
-  );
-
-  async function act(c: Context<AppEnv>, method: 'POST' | 'DELETE', path: string, status: string) {
+  app.post('/disconnect/:provider', async (c) => {
     const session = sessionOf(c);
     if (session === undefined) return signIn(c);
-    const provider = c.req.param('provider') ?? '';
-    const reply = await callApi(c, dispatch, { method, path, session, brand: brandOf(c) }, z.unknown());
-    if (!reply.ok) return show(c, { tone: 'bad', provider, text: reply.problem.detail });
-    return c.redirect(outcome(provider, status, brandOf(c)), 303);
-  }
+    const provider = c.req.param('provider');
+    const path = `/api/connectors/${encodeURIComponent(provider)}`;
+    const as = { session, brand: brandOf(c) };
+    const reply = await callApi(c, dispatch, { method: 'DELETE', path, ...as }, disconnectBody);
+    if (!reply.ok) return show(c, failed(reply, provider));
+    if (reply.body.detail === undefined) return c.redirect(outcome(provider, 'disconnected', as.brand), 303);
+    return show(c, { tone: 'good', provider, text: `Disconnected here. ${reply.body.detail}`, status: 200 });
+  });
+
+  app.post('/test/:provider', async (c) => {
+    const session = sessionOf(c);
+    if (session === undefined) return signIn(c);
+    const provider = c.req.param('provider');
+    const path = `/api/connectors/${encodeURIComponent(provider)}/test`;
+    const as = { session, brand: brandOf(c) };
+    const reply = await callApi(c, dispatch, { method: 'POST', path, ...as }, connectionBody);
+    if (!reply.ok) return show(c, failed(reply, provider));
+    return c.redirect(outcome(provider, 'tested', as.brand), 303);
+  });
 
   async function show(c: Context<AppEnv>, notice?: Notice) {
     const session = sessionOf(c);
@@ -119,28 +130,37 @@ export function cockpit(dispatch: Dispatch) {
       callApi(c, dispatch, { method: 'GET', path: '/api/connectors/list?scope=team', ...as }, listBody),
     ]);
     for (const reply of [catalogue, mine, team]) {
-      if (!reply.ok) return signIn(c, reply.problem.detail, reply.status);
+      if (reply.ok) continue;
+      if (reply.status === 401) return signIn(c, reply.problem.detail);
+      throw new Problem(reply.problem.code as ProblemCode, reply.problem.detail);
     }
     if (!catalogue.ok || !mine.ok || !team.ok) return signIn(c);
     const { connectors } = catalogue.body;
-    c.status(notice ? 422 : 200);
+    c.status(notice?.status ?? 200);
     return c.html(
-      <ConnectorsPage
-        connectors={connectors}
-        mine={mine.body.connections}
-        team={team.body.connections}
-        brand={as.brand}
-        notice={notice ?? noticeOf(c.req.query(), connectors)}
-      />,
+      page(
+        <ConnectorsPage
+          connectors={connectors}
+          mine={mine.body.connections}
+          team={team.body.connections}
+          brand={as.brand}
+          notice={notice ?? noticeOf(c.req.query(), connectors)}
+        />,
+      ),
     );
   }
 
   return app;
 }
 
-function signIn(c: Context<AppEnv>, message?: string, status = 401) {
-  c.status(status === 404 ? 404 : status >= 500 ? 503 : 401);
-  return c.html(<SignInPage message={message} brand={brandOf(c)} />);
+function signIn(c: Context<AppEnv>, message?: string) {
+  c.status(401);
+  return c.html(page(<SignInPage message={message} brand={brandOf(c)} />));
+}
+
+/** What the API refused, as a notice on the page; the page answers with the API's status. */
+function failed({ status, problem }: Refusal, provider: string): Notice {
+  return { tone: 'bad', provider, text: problem.detail, status: status as ContentfulStatusCode };
 }
 
 function sessionCookie(c: Context<AppEnv>): string {
@@ -148,11 +168,13 @@ function sessionCookie(c: Context<AppEnv>): string {
 }
 
 function sessionOf(c: Context<AppEnv>): string | undefined {
-  return getCookie(c, sessionCookie(c)) || undefined;
+  const token = getCookie(c, sessionCookie(c)) ?? '';
+  return /^[\w.~+/=-]{1,512}$/.test(token) ? token : undefined;
 }
 
 function brandOf(c: Context<AppEnv>): string | undefined {
-  return c.req.query('brand') || undefined;
+  const brand = c.req.query('brand') ?? '';
+  return /^[\w-]{1,64}$/.test(brand) ? brand : undefined;
 }
 
 function outcome(provider: string, status: string, brand: string | undefined): string {

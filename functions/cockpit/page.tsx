@@ -1,4 +1,5 @@
 import type { Child } from 'hono/jsx';
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type * as z from 'zod';
 import { PROBLEMS, type ProblemCode } from '../../lib/problem.ts';
 import type { catalogBody } from '../connectors/catalog.ts';
@@ -13,6 +14,8 @@ export interface Notice {
   /** The connector it is about; its form keeps what was typed, the key excepted. */
   provider?: string;
   typed?: Record<string, string>;
+  /** Of the answer that carries it; 200 unless said. */
+  status?: ContentfulStatusCode;
 }
 
 /** The frame around every page. */
@@ -138,12 +141,12 @@ function Card(props: {
       {live && (
         <div class="actions">
           <form method="post" action={withBrand(`/cockpit/test/${connector.provider}`, brand)}>
-            <button type="submit" class="plain">
+            <button type="submit" class="plain" aria-label={`Test ${connector.name}`}>
               Test
             </button>
           </form>
           <form method="post" action={withBrand(`/cockpit/disconnect/${connector.provider}`, brand)}>
-            <button type="submit" class="plain">
+            <button type="submit" class="plain" aria-label={`Disconnect ${connector.name}`}>
               Disconnect
             </button>
           </form>
@@ -192,7 +195,9 @@ function ConnectForm(props: {
           Replace it, if this is another account
         </label>
       )}
-      <button type="submit">Connect</button>
+      <button type="submit" aria-label={`Connect ${connector.name}`}>
+        Connect
+      </button>
     </form>
   );
 }

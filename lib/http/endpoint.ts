@@ -76,7 +76,8 @@ function read(schema: z.ZodObject | undefined, value: unknown): unknown {
   if (result.success) return result.data;
   const errors: InputError[] = result.error.issues.map((issue) => ({
     path: issue.path.map(String).join('.').slice(0, 100),
-    message: issue.message,
+    // Zod repeats the names it does not know, and a secret may have been pasted as one.
+    message: issue.code === 'unrecognized_keys' ? 'There is a member that is not taken here.' : issue.message,
   }));
   throw new Problem('invalid_request', 'The request does not fit what this endpoint takes; see errors.', {
     errors,

@@ -24,8 +24,12 @@ export async function readJsonBody(request: Request): Promise<unknown> {
   const value = text === undefined ? undefined : parse(text);
   if (text === undefined || value === undefined)
     throw new Problem('invalid_request', 'The body is not valid JSON.');
-  if (hasDuplicateKeys(text))
-    throw new Problem('invalid_request', 'The body names a key twice in one object.');
+  if (hasBadKeys(text)) {
+    throw new Problem(
+      'invalid_request',
+      'The body names a key twice in one object, or one that may not be named.',
+    );
+  }
   return value;
 }
 
@@ -45,8 +49,11 @@ function parse(text: string): unknown {
   }
 }
 
-/** JSON.parse takes the last of two; another reader may take the first (RFC 8259 section 4). */
-function hasDuplicateKeys(text: string): boolean {
+/**
+ * Of two keys JSON.parse takes the last, and another reader may take the first (RFC 8259 section 4); `__proto__`
+ * is a key to some and a prototype to others.
+ */
+function hasBadKeys(text: string): boolean {
   const open: Set<string>[] = [];
   let found = false;
   try {
@@ -55,7 +62,7 @@ function hasDuplicateKeys(text: string): boolean {
       onObjectEnd: () => void open.pop(),
       onObjectProperty: (name) => {
         const names = open.at(-1);
-        if (names?.has(name)) found = true;
+        if (names?.has(name) || name === '__proto__') found = true;
         names?.add(name);
       },
     });

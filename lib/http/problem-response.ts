@@ -1,8 +1,10 @@
 import type { Context } from 'hono';
+import { HTTPException } from 'hono/http-exception';
 import { sessionStatement, unauthenticated } from '../access.ts';
 import { connectorsPage } from '../config.ts';
 import { PROBLEMS, Problem } from '../problem.ts';
 import type { AppEnv } from './app.ts';
+import { page } from './page.ts';
 import { ProblemPage } from './problem-page.tsx';
 import { clientAddress, spend } from './rate-limit.ts';
 
@@ -20,17 +22,18 @@ export async function respondToError(error: unknown, c: Context<AppEnv>): Promis
   if (prefersHtml(c)) {
     const config = c.get('services')?.config;
     const back = config ? connectorsPage(config) : '/cockpit';
-    return c.html(ProblemPage({ problem, requestId: c.get('requestId'), back }));
+    return c.html(page(ProblemPage({ problem, requestId: c.get('requestId'), back })));
   }
   return c.body(JSON.stringify(problemBodyOf(problem, c.get('requestId'))), {
     headers: { 'Content-Type': 'application/problem+json' },
   });
 }
 
-/** Whether a person's browser asks: it names text/html, and no JSON. */
+/** Whether a person's browser asks, where people come by: it names text/html, and no JSON. */
 export function prefersHtml(c: Context<AppEnv>): boolean {
   const accept = c.req.header('accept') ?? '';
-  return accept.includes('text/html') && !accept.includes('json');
+  const forPeople = !c.req.path.startsWith('/api/') || c.req.path.endsWith('/callback');
+  return forPeople && accept.includes('text/html') && !accept.includes('json');
 }
 
 function problemBodyOf(problem: Problem, requestId: string) {
@@ -50,11 +53,11 @@ function problemBodyOf(problem: Problem, requestId: string) {
  * `unauthenticated`, and failed sign-ins are counted by address.
  */
 async function decide(error: unknown, c: Context<AppEnv>): Promise<Problem> {
-  const problem = error instanceof Problem ? error : unforeseen(error, c);
+  const problem = error instanceof Problem ? error : (refusedByHono(error) ?? unforeseen(error, c));
   try {
     if (problem.code === 'unauthenticated') {
       await spend(c, 'UNAUTHENTICATED_LIMIT', clientAddress(c));
-    } else if (c.get('caller') && problem.status < 500 && problem.status !== 429 && unasked(c)) {
+    } else if (c.get('caller') && isOfTheRequest(problem) && unasked(c)) {
       const { postgres } = c.get('services');
       const sessions = await postgres.rows(sessionStatement(c.get('caller')));
       if (sessions.length === 0) return await decide(unauthenticated(), c);
@@ -65,8 +68,20 @@ async function decide(error: unknown, c: Context<AppEnv>): Promise<Problem> {
   }
 }
 
+/** What is wrong with the request itself, as against what is down or used up. */
+function isOfTheRequest(problem: Problem): boolean {
+  return (problem.status < 500 && problem.status !== 429) || problem.code === 'provider_not_configured';
+}
+
 function unasked(c: Context<AppEnv>): boolean {
   return c.get('services').meter.postgres === 0;
+}
+
+/** Hono's own middleware refuses with an HTTPException: a form that another site has sent. */
+function refusedByHono(error: unknown): Problem | undefined {
+  return error instanceof HTTPException && error.status < 500
+    ? new Problem('invalid_request', 'This form was not sent from our own page. Open the page and try again.')
+    : undefined;
 }
 
 /** An error we did not foresee: its kind goes to the log, its text, which may hold anything, nowhere. */

@@ -1,11 +1,10 @@
 import { createMiddleware } from 'hono/factory';
 import { routePath } from 'hono/route';
 import { v7 as uuidv7 } from 'uuid';
-import { openServices } from '../services.ts';
 import type { AppEnv } from './app.ts';
 
 /**
- * Opens each request's services and closes it with one log line: route, status, code, milliseconds, round trips.
+ * Gives each request its id and closes it with one log line: route, status, code, milliseconds, round trips.
  * The route is the pattern, never the URL, which may carry a code or a state.
  */
 export const requestLog = createMiddleware<AppEnv>(async (c, next) => {
@@ -13,9 +12,7 @@ export const requestLog = createMiddleware<AppEnv>(async (c, next) => {
   c.set('requestId', uuidv7());
   c.set('logged', {});
   c.header('X-Request-Id', c.get('requestId'));
-  c.set('services', openServices(c.env));
   await next();
-  const { postgres, kms, kv, provider } = c.get('services').meter;
   const status = c.res.status;
   console.log(
     JSON.stringify({
@@ -27,10 +24,7 @@ export const requestLog = createMiddleware<AppEnv>(async (c, next) => {
       status,
       ...c.get('logged'),
       duration_ms: Date.now() - started,
-      postgres,
-      kms,
-      kv,
-      provider,
+      ...c.get('services')?.meter,
     }),
   );
 });
