@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, expect, inject, test } from 'vitest';
@@ -51,12 +51,19 @@ async function end(signal: 'SIGTERM' | 'SIGKILL'): Promise<number> {
   const started = Date.now();
   const exited = new Promise((resolve) => child.once('exit', resolve));
   process.kill(signal === 'SIGKILL' ? -child.pid : child.pid, signal);
-  await exited;
+  const code = await exited;
+  if (signal === 'SIGTERM') expect(code).toBe(0);
   stack = undefined;
   return Date.now() - started;
 }
 
 afterEach(() => end('SIGKILL'));
+
+/** What is left of a process group, the dead that nobody has asked after left out. */
+function survivors(group: number | undefined): string[] {
+  const lines = execFileSync('ps', ['-eo', 'pgid=,stat=,args='], { encoding: 'utf8' }).split('\n');
+  return lines.filter((line) => line.trim().startsWith(`${group} `) && !/^\s*\d+\s+Z/.test(line));
+}
 
 const isUp = (url: string) =>
   fetch(`${url}/health`).then(
@@ -106,8 +113,10 @@ test('the local stack keeps what it acknowledged over kill -9 of everything, and
   expect(await testStripe(second)).toMatchObject({ status: 'connected' });
   const cron = await fetch(`${second.url}/cdn-cgi/handler/scheduled?cron=${encodeURIComponent('* * * * *')}`);
   expect(cron.status).toBe(200);
+  const group = stack?.pid;
   expect(await end('SIGTERM')).toBeLessThan(15_000);
   expect(await isUp(second.url)).toBe(false);
+  expect(survivors(group)).toEqual([]);
 }, 90_000);
 
 test('a provider gateway that is not loopback is refused', async () => {

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseEnv } from 'node:util';
 import { bundle, readModules, root } from './world/bundle.ts';
@@ -8,18 +8,24 @@ import { startWorld, type World } from './world/world.ts';
 
 /** Settings that the Worker takes from the environment; the rest of the environment is none of its business. */
 const PASSED_ON =
-  /^(\w+_CLIENT_(ID|SECRET)|AGENT_EVENTS_(URL|SECRET)|AWS_(REGION|ACCESS_KEY_ID|SECRET_ACCESS_KEY|ENDPOINT_URL_KMS)|KMS_KEY_ID|DATABASE_URL|NEON_FETCH_ENDPOINT|OAUTH_BROWSER_BINDING|GOOGLE_ADS_DEVELOPER_TOKEN|GITHUB_APP_\w+)$/;
+  /^(\w+_CLIENT_(ID|SECRET)|AGENT_EVENTS_(URL|SECRET)|AWS_(REGION|ACCESS_KEY_ID|SECRET_ACCESS_KEY|ENDPOINT_URL_KMS)|KMS_KEY_ID|OAUTH_BROWSER_BINDING|GOOGLE_ADS_DEVELOPER_TOKEN|GITHUB_APP_\w+)$/;
 
 const DATABASE = 'reeve';
 const CRON_MS = 60_000;
+const PARENT_MS = 500;
 
-const settings = { ...devVars(), ...process.env };
+/** An empty setting is none. */
+const settings = Object.fromEntries(
+  Object.entries({ ...devVars(), ...process.env }).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined && entry[1] !== '',
+  ),
+);
 const directory = path.resolve(root, settings.LOCAL_DIR ?? '.local');
 
 /** What must be ended, the last begun first. */
 const ending: Array<() => Promise<void>> = [];
 let isEnding = false;
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void end(0));
+obeySignals();
 
 start().catch((error: unknown) => {
   console.error(error);
@@ -28,6 +34,9 @@ start().catch((error: unknown) => {
 
 async function start(): Promise<void> {
   mkdirSync(directory, { recursive: true });
+  rmSync(path.join(directory, 'stack.json'), { force: true });
+  const parent = process.ppid;
+  setInterval(() => process.ppid !== parent && void end(0), PARENT_MS).unref();
   const bundled = path.join(directory, 'bundle');
   const [postgres] = await Promise.all([
     startPostgres(path.join(directory, 'postgres')),
@@ -52,6 +61,7 @@ async function start(): Promise<void> {
     onLog: (line) => console.log(line),
   });
   ending.push(() => world.close());
+  obeySignals();
   const cron = setInterval(() => {
     fetch(`${world.url}/cdn-cgi/handler/scheduled?cron=${encodeURIComponent('* * * * *')}`).catch(
       () => undefined,
@@ -61,12 +71,23 @@ async function start(): Promise<void> {
   announce(world, postgres.url(DATABASE), sessions);
 }
 
+/**
+ * Ends everything on a signal, and when whoever started us is gone. Packages in between have listeners of their own
+ * that end the process before PostgreSQL has ended: ours stand alone.
+ */
+function obeySignals(): void {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.removeAllListeners(signal);
+    process.on(signal, () => void end(0));
+  }
+}
+
 /** Says where everything is, on the screen and in stack.json. */
 function announce(world: World, databaseUrl: string, sessions: Sessions): void {
   const stack = {
     url: world.url,
     cockpit_url: `${world.url}/cockpit`,
-    database_url: settings.DATABASE_URL ?? databaseUrl,
+    database_url: databaseUrl,
     provider_gateway: settings.PROVIDER_GATEWAY ?? world.gateway.url,
     kms_endpoint: settings.AWS_ENDPOINT_URL_KMS ?? world.kms.url,
     agent_url: settings.AGENT_EVENTS_URL ?? world.agent.url,
@@ -113,7 +134,7 @@ function passedOn(): Record<string, string> {
 }
 
 /** What .dev.vars says; the process environment wins over it. */
-function devVars(): Record<string, string | undefined> {
+function devVars(): NodeJS.Dict<string> {
   try {
     return parseEnv(readFileSync(path.join(root, '.dev.vars'), 'utf8'));
   } catch {

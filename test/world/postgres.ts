@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
@@ -30,16 +30,9 @@ export async function startPostgres(directory: string): Promise<PostgresServer> 
   if (!existsSync(path.join(directory, 'PG_VERSION'))) {
     rmSync(directory, { recursive: true, force: true });
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    const [command, ...words] = unprivileged(
-      initdb,
-      '-D',
-      directory,
-      '-U',
-      user,
-      '--encoding=UTF8',
-      '--locale=C',
-    );
-    execFileSync(command, words, { stdio: ['ignore', 'ignore', 'pipe'] });
+    const options = ['-D', directory, '-U', user, '--encoding=UTF8', '--locale=C'];
+    const { command, words, ...as } = unprivileged(directory, initdb, ...options);
+    execFileSync(command, words, { stdio: ['ignore', 'ignore', 'pipe'], ...as });
   }
   const port = await freePort();
   const launch = () => start(postgres, directory, port);
@@ -59,14 +52,21 @@ export async function startPostgres(directory: string): Promise<PostgresServer> 
 /** A server that was started elsewhere. */
 export function connectTo(port: number): Databases {
   const url = (database: string) => `postgres://${user}@127.0.0.1:${port}/${database}`;
+  const pools = new Map<string, pg.Pool>();
   const run = async (database: string, sql: string, values?: unknown[]) => {
-    const client = new pg.Client({ connectionString: url(database) });
-    await client.connect();
-    try {
-      return await (values ? client.query(sql, values) : client.query(sql));
-    } finally {
-      await client.end();
+    let pool = pools.get(database);
+    if (!pool) {
+      // Idle clients leave at once, so that a database may be a template and a server may end.
+      pool = new pg.Pool({
+        connectionString: url(database),
+        max: 4,
+        idleTimeoutMillis: 50,
+        allowExitOnIdle: true,
+      });
+      pool.on('error', () => undefined);
+      pools.set(database, pool);
     }
+    return values ? pool.query(sql, values) : pool.query(sql);
   };
   return {
     url,
@@ -88,8 +88,9 @@ async function binaries(): Promise<{ initdb: string; postgres: string }> {
 
 /** Starts the server and waits until it takes connections. */
 function start(postgres: string, directory: string, port: number): Promise<ChildProcess> {
-  const [command, ...words] = unprivileged(postgres, '-D', directory, '-p', String(port), ...FLAGS);
-  const child = spawn(command, words, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const options = ['-D', directory, '-p', String(port), ...FLAGS];
+  const { command, words, ...as } = unprivileged(directory, postgres, ...options);
+  const child = spawn(command, words, { stdio: ['ignore', 'ignore', 'pipe'], ...as });
   let said = '';
   return new Promise((resolve, reject) => {
     child.stderr.on('data', (chunk) => {
@@ -114,13 +115,26 @@ async function end(child: ChildProcess, signal: 'SIGINT' | 'SIGQUIT'): Promise<v
   clearTimeout(timer);
 }
 
+interface Launch {
+  command: string;
+  words: string[];
+  uid?: number;
+  gid?: number;
+}
+
 /**
  * PostgreSQL refuses to run as root. In a user namespace root is somebody else by name and keeps its access to
- * its own folders, wherever the project stands.
+ * its own folders, wherever the project stands; where there are no user namespaces, it runs as nobody.
  */
-function unprivileged(...command: [string, ...string[]]): [string, ...string[]] {
-  if (process.getuid?.() !== 0) return command;
-  return ['unshare', '--user', '--map-user=1', '--map-group=1', '--', ...command];
+function unprivileged(directory: string, command: string, ...words: string[]): Launch {
+  if (process.getuid?.() !== 0) return { command, words };
+  const namespace = ['--user', '--map-user=1', '--map-group=1', '--'];
+  if (spawnSync('unshare', [...namespace, 'true']).status === 0) {
+    return { command: 'unshare', words: [...namespace, command, ...words] };
+  }
+  const nobody = 65_534;
+  execFileSync('chown', ['-R', `${nobody}:${nobody}`, directory]);
+  return { command, words, uid: nobody, gid: nobody };
 }
 
 export async function freePort(): Promise<number> {
@@ -150,7 +164,11 @@ function isPostgres(pid: number): boolean {
   if (!Number.isInteger(pid) || pid < 2) return false;
   try {
     process.kill(pid, 0);
-    return /postgres/.test(execFileSync('ps', ['-o', 'comm=', '-p', String(pid)], { encoding: 'utf8' }));
+    const proc = `/proc/${pid}/comm`;
+    const name = existsSync(proc)
+      ? readFileSync(proc, 'utf8')
+      : execFileSync('ps', ['-o', 'comm=', '-p', String(pid)], { encoding: 'utf8' });
+    return /postgres/.test(name);
   } catch {
     return false;
   }
