@@ -7,20 +7,17 @@
 
 create table if not exists users (
   id uuid primary key default gen_random_uuid(),
-  name text not null,
-  created_at timestamptz not null default now()
+  name text not null
 );
 
 create table if not exists teams (
   id uuid primary key default gen_random_uuid(),
-  name text not null,
-  created_at timestamptz not null default now()
+  name text not null
 );
 
 create table if not exists team_members (
   team_id uuid not null references teams (id) on delete cascade,
   user_id uuid not null references users (id) on delete cascade,
-  created_at timestamptz not null default now(),
   primary key (team_id, user_id)
 );
 create index if not exists team_members_by_user on team_members (user_id, team_id);
@@ -28,8 +25,7 @@ create index if not exists team_members_by_user on team_members (user_id, team_i
 create table if not exists brands (
   id uuid primary key default gen_random_uuid(),
   team_id uuid not null references teams (id) on delete cascade,
-  name text not null,
-  created_at timestamptz not null default now()
+  name text not null
 );
 create index if not exists brands_by_team on brands (team_id);
 

@@ -1,11 +1,17 @@
 import { defineConfig } from 'vitest/config';
 
-const each = { testTimeout: 30_000, hookTimeout: 60_000, execArgv: ['--disable-warning=ExperimentalWarning'] };
+const each = {
+  maxWorkers: 2,
+  testTimeout: 30_000,
+  hookTimeout: 60_000,
+  execArgv: ['--disable-warning=ExperimentalWarning'],
+};
 
 /** Everything in one run; the leak test last, since it looks at what all the others have left. */
 export default defineConfig({
   test: {
     root: '.',
+    maxWorkers: 2,
     globalSetup: ['test/global-setup.ts'],
     projects: [
       {
