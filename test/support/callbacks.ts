@@ -3,14 +3,11 @@ import type { Fault } from '../world/gateway.ts';
 import { signQuery } from '../world/providers/shopify/signature.ts';
 import type { Client, Reply } from './client.ts';
 import { authorize, consent, type FlowOptions } from './flows.ts';
+import { sha256 } from './newcomer.ts';
 import type { TestWorld } from './open-world.ts';
 
 /** A flow up to the address that the provider sends the browser to. */
-export async function callbackUrl(
-  client: Client,
-  provider: string,
-  options: FlowOptions = {},
-): Promise<URL> {
+export async function callbackUrl(client: Client, provider: string, options: FlowOptions = {}): Promise<URL> {
   const query = { ...(provider === 'shopify' && { shop: 'north-store.myshopify.com' }), ...options.query };
   return consent(await authorize(client, provider, { ...options, query }), options);
 }
@@ -36,6 +33,16 @@ export function appended(url: URL, name: string, value: string): URL {
 export function signedAgain(world: TestWorld, url: URL): URL {
   const secret = world.store('world').get<string>('shopify/client-secret') ?? '';
   return altered(url, { hmac: signQuery(url.searchParams, secret) });
+}
+
+/** The record of a flow as it stands in KV, which outlives its state there. */
+export async function keptFlow(world: TestWorld, state: string) {
+  const kv = await world.miniflare.getKVNamespace('STATES');
+  const key = `state:${sha256(state)}`;
+  return {
+    read: async (): Promise<string> => String(await kv.get(key)),
+    write: (text: string) => kv.put(key, text),
+  };
 }
 
 /** Calls to the token endpoints of all providers since the last reset. */

@@ -1,6 +1,7 @@
-import { createHash, randomBytes, randomUUID } from 'node:crypto';
-import { Client } from './client.ts';
+import { createHash } from 'node:crypto';
+import type { Client } from './client.ts';
 import type { TestWorld } from './open-world.ts';
+import { newPerson } from './people.ts';
 
 export interface Newcomer {
   id: string;
@@ -9,25 +10,19 @@ export interface Newcomer {
   connections(): Promise<Record<string, unknown>[]>;
   /** Ends the session, as signing out of the Cockpit does. */
   signOut(): Promise<void>;
+  /** Ends the membership in every team. */
+  leaveTeams(): Promise<void>;
 }
 
 /** Somebody whom nobody has seen: nothing connected, nothing cached; a member of `team` where one is named. */
 export async function newcomer(world: TestWorld, team?: string): Promise<Newcomer> {
-  const id = randomUUID();
-  const token = `session-${randomBytes(24).toString('base64url')}`;
-  const sessionId = sha256(token);
-  await world.sql(`insert into users (id, name) values ($1, 'Newcomer')`, [id]);
-  await world.sql(
-    `insert into sessions (id, user_id, expires_at) values ($1, $2, now() + interval '1 hour')`,
-    [sessionId, id],
-  );
-  if (team !== undefined)
-    await world.sql('insert into team_members (team_id, user_id) values ($1, $2)', [team, id]);
+  const { id, at, token } = await newPerson(world, { teams: team === undefined ? [] : [team] });
   return {
     id,
-    client: new Client(world, token),
+    client: at,
     connections: () => world.sql('select * from connections where user_id = $1', [id]),
-    signOut: async () => void (await world.sql('delete from sessions where id = $1', [sessionId])),
+    signOut: async () => void (await world.sql('delete from sessions where id = $1', [sha256(token)])),
+    leaveTeams: async () => void (await world.sql('delete from team_members where user_id = $1', [id])),
   };
 }
 

@@ -4,10 +4,13 @@ import path from 'node:path';
 import { inject } from 'vitest';
 import { Client } from './client.ts';
 import type { TestWorld } from './open-world.ts';
+import { sql } from './sql.ts';
 
 export interface Person {
   id: string;
   name: string;
+  /** Of their session. */
+  token: string;
   /** Their browser. */
   at: Client;
 }
@@ -18,20 +21,21 @@ export async function newPerson(
   { name = 'Somebody', teams = [] }: { name?: string; teams?: readonly string[] } = {},
 ): Promise<Person> {
   const token = newToken();
-  const [row] = await world.sql(
+  const [row] = await sql(
+    world,
     `with person as (insert into users (name) values ($1) returning id),
      member as (insert into team_members (team_id, user_id) select unnest($2::uuid[]), id from person)
      insert into sessions (id, user_id, expires_at) select $3, id, now() + interval '1 hour' from person
      returning user_id`,
     [name, teams, hashOf(token)],
   );
-  return { id: String(row?.user_id), name, at: new Client(world, token) };
+  return { id: String(row?.user_id), name, token, at: new Client(world, token) };
 }
 
 /** A browser with one more session of that user, which ends at `expires` (an SQL interval from now). */
 export async function newSession(world: TestWorld, userId: string, expires = '1 hour'): Promise<Client> {
   const token = newToken();
-  await world.sql('insert into sessions (id, user_id, expires_at) values ($1, $2, now() + $3::interval)', [
+  await sql(world, 'insert into sessions (id, user_id, expires_at) values ($1, $2, now() + $3::interval)', [
     hashOf(token),
     userId,
     expires,
@@ -41,7 +45,8 @@ export async function newSession(world: TestWorld, userId: string, expires = '1 
 
 /** A team of nobody, and a brand that it owns. */
 export async function newTeam(world: TestWorld): Promise<{ id: string; brand: string }> {
-  const [row] = await world.sql(
+  const [row] = await sql(
+    world,
     `with team as (insert into teams (name) values ('New') returning id)
      insert into brands (team_id, name) select id, 'New' from team returning team_id, id as brand`,
   );
