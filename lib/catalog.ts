@@ -46,6 +46,7 @@ export function catalogue(env: object) {
     tools: provider.tools,
     capabilities: provider.capabilities,
     webhook_events: provider.webhookEvents,
+    disconnect_help: 'unsupported' in provider.revocation ? provider.revocation.unsupported : null,
     docs_url: provider.docs,
   }));
 }

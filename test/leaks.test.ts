@@ -38,9 +38,24 @@ function forms(secret: string): string[] {
   return [...new Set(all)].filter((form) => form.length >= SHORTEST);
 }
 
-/** Which of the secrets' forms a text holds. */
-function found(text: string, secrets: readonly string[]): string[] {
-  return secrets.filter((secret) => forms(secret).some((form) => text.includes(form)));
+/** Finds forms in texts: a window of the shortest length slides over the text, and few are the beginning of one. */
+function searcher(secrets: readonly string[]): (text: string) => string[] {
+  const byBeginning = new Map<string, Array<{ form: string; secret: string }>>();
+  for (const secret of secrets) {
+    for (const form of forms(secret)) {
+      const beginning = form.slice(0, SHORTEST);
+      byBeginning.set(beginning, [...(byBeginning.get(beginning) ?? []), { form, secret }]);
+    }
+  }
+  return (text) => {
+    const found = new Set<string>();
+    for (let at = 0; at + SHORTEST <= text.length; at += 1) {
+      for (const { form, secret } of byBeginning.get(text.slice(at, at + SHORTEST)) ?? []) {
+        if (text.startsWith(form, at)) found.add(secret);
+      }
+    }
+    return [...found];
+  };
 }
 
 async function dump(database: string): Promise<string> {
@@ -66,6 +81,7 @@ function storedByWorkerd(): Array<[string, Buffer]> {
 }
 
 const secrets = [...new Set(lines('secrets.jsonl'))].filter((secret) => secret.length >= SHORTEST);
+const found = searcher(secrets);
 
 test('the search finds a secret in each form it could leak in', () => {
   const secret = 'canary+secret/with?odd=characters&more';
@@ -79,9 +95,9 @@ test('the search finds a secret in each form it could leak in', () => {
     `\\x${bytes.toString('hex')}`,
     JSON.stringify({ nested: secret }),
   ]) {
-    expect(found(text, [secret]), text).toEqual([secret]);
+    expect(searcher([secret])(text), text).toEqual([secret]);
   }
-  expect(found('nothing of the kind', [secret])).toEqual([]);
+  expect(searcher([secret])('nothing of the kind')).toEqual([]);
 });
 
 test('the run has used secrets, stored rows and written logs', async () => {
@@ -96,15 +112,15 @@ test('no table of any database holds a secret that was used', async () => {
     `select datname from pg_database where datname like 'test_%'`,
   );
   expect(rows.length).toBeGreaterThan(0);
-  for (const { datname } of rows) expect(found(await dump(datname), secrets), datname).toEqual([]);
+  for (const { datname } of rows) expect(found(await dump(datname)), datname).toEqual([]);
 });
 
 test('no file of KV or the queues holds a secret that was used', () => {
   for (const [file, bytes] of storedByWorkerd()) {
-    expect(found(bytes.toString('latin1'), secrets), file).toEqual([]);
+    expect(found(bytes.toString('latin1')), file).toEqual([]);
   }
 });
 
 test('no log line holds a secret that was used', () => {
-  expect(found(lines('logs.jsonl').join('\n'), secrets)).toEqual([]);
+  expect(found(lines('logs.jsonl').join('\n'))).toEqual([]);
 });

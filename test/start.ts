@@ -4,7 +4,7 @@ import { parseEnv } from 'node:util';
 import { bundle, readModules, root } from './world/bundle.ts';
 import { startPostgres } from './world/postgres.ts';
 import { applySchema, brands, type Sessions, seed, users } from './world/seed.ts';
-import { startWorld, type World } from './world/world.ts';
+import { requireLoopback, startWorld, type World } from './world/world.ts';
 
 /** Settings that the Worker takes from the environment; the rest of the environment is none of its business. */
 const PASSED_ON =
@@ -33,6 +33,7 @@ start().catch((error: unknown) => {
 });
 
 async function start(): Promise<void> {
+  if (settings.PROVIDER_GATEWAY !== undefined) requireLoopback(settings.PROVIDER_GATEWAY);
   mkdirSync(directory, { recursive: true });
   rmSync(path.join(directory, 'stack.json'), { force: true });
   const parent = process.ppid;

@@ -10,7 +10,6 @@ import { connectionBody } from '../../lib/http/bodies.ts';
 import { page } from '../../lib/http/page.ts';
 import { Problem, type ProblemCode } from '../../lib/problem.ts';
 import { catalogBody } from '../connectors/catalog.ts';
-import { disconnectBody } from '../connectors/disconnect.ts';
 import { listBody } from '../connectors/list.ts';
 import { callApi, type Dispatch, type Refusal } from './api.ts';
 import { ConnectorsPage, LeavingPage, type Notice, noticeOf, SignInPage, withBrand } from './page.tsx';
@@ -103,10 +102,9 @@ export function cockpit(dispatch: Dispatch) {
     const provider = c.req.param('provider');
     const path = `/api/connectors/${encodeURIComponent(provider)}`;
     const as = { session, brand: brandOf(c) };
-    const reply = await callApi(c, dispatch, { method: 'DELETE', path, ...as }, disconnectBody);
+    const reply = await callApi(c, dispatch, { method: 'DELETE', path, ...as }, z.unknown());
     if (!reply.ok) return show(c, failed(reply, provider));
-    if (reply.body.detail === undefined) return c.redirect(outcome(provider, 'disconnected', as.brand), 303);
-    return show(c, { tone: 'good', provider, text: `Disconnected here. ${reply.body.detail}`, status: 200 });
+    return c.redirect(outcome(provider, 'disconnected', as.brand), 303);
   });
 
   app.post('/test/:provider', async (c) => {

@@ -250,7 +250,11 @@ export function noticeOf(
     case 'tested':
       return { tone: 'good', provider, text: `${name} was asked; its state below is what it says.` };
     case 'disconnected':
-      return { tone: 'good', provider, text: `${name} is disconnected.` };
+      return {
+        tone: 'good',
+        provider,
+        text: [`${name} is disconnected.`, connector.disconnect_help ?? ''].join(' '),
+      };
     case 'error':
       return { tone: 'bad', provider, text: `${name} was not connected. ${errorText(query.error)}` };
     default:

@@ -23,6 +23,10 @@ const connector = z.object({
   tools: z.array(z.string()),
   capabilities: z.array(z.string()),
   webhook_events: z.array(z.string()),
+  disconnect_help: z
+    .string()
+    .nullable()
+    .describe('What is left for a person to do after a disconnect; null where the grant is ended for them.'),
   docs_url: z.url(),
 });
 

@@ -3,11 +3,10 @@ import { requireProvider } from '../../lib/catalog.ts';
 import { disconnect as endConnection } from '../../lib/connections/disconnect.ts';
 import { endpoint, WITH_SESSION } from '../../lib/http/endpoint.ts';
 
-export const disconnectBody = z.object({
+const body = z.object({
   provider: z.string(),
   status: z.literal('disconnected'),
   revocation: z.enum(['revoked', 'pending', 'shared', 'unsupported']),
-  detail: z.string().optional().describe('Where revocation is unsupported: what is left for a person to do.'),
 });
 
 export const disconnect = endpoint(
@@ -17,7 +16,7 @@ export const disconnect = endpoint(
     summary: 'Disconnect: unusable at once, ended at the provider where it can be',
     access: 'session',
     params: z.object({ provider: z.string() }),
-    responses: { 200: { description: 'Disconnected', schema: disconnectBody } },
+    responses: { 200: { description: 'Disconnected', schema: body } },
     problems: [...WITH_SESSION, 'unknown_provider', 'not_connected'],
   },
   async (c, { params }) => {
@@ -25,8 +24,6 @@ export const disconnect = endpoint(
     c.set('logged', { provider_id: provider.id });
     const revocation = await endConnection(c.get('services'), c.get('caller'), provider);
     c.set('logged', { provider_id: provider.id, revocation });
-    const ended = { provider: provider.id, status: 'disconnected', revocation };
-    const { revocation: way } = provider;
-    return c.json('unsupported' in way ? { ...ended, detail: way.unsupported } : ended);
+    return c.json({ provider: provider.id, status: 'disconnected', revocation });
   },
 );

@@ -22,6 +22,19 @@ const flow = z.object({
   expiresAt: z.number(),
 });
 
+/** A flow as it stands in KV. */
+const flowRecord = z
+  .string()
+  .transform((text, context) => {
+    try {
+      return JSON.parse(text) as unknown;
+    } catch {
+      context.addIssue('not JSON');
+      return z.NEVER;
+    }
+  })
+  .pipe(flow);
+
 /** A state is 32 random bytes in base64url; anything else was never ours. */
 export function isState(value: string): boolean {
   return /^[A-Za-z0-9_-]{43}$/.test(value);
@@ -43,12 +56,14 @@ export async function putFlow({ env, meter }: Services, state: string, value: Fl
 export async function getFlow({ env, meter }: Services, state: string): Promise<Flow | undefined> {
   if (!isState(state)) return undefined;
   meter.kv += 1;
+  let record: string | null;
   try {
-    const parsed = flow.safeParse(await env.STATES.get(`state:${await sha256Hex(state)}`, 'json'));
-    return parsed.success ? parsed.data : undefined;
+    record = await env.STATES.get(`state:${await sha256Hex(state)}`);
   } catch {
     throw unavailable('kv get');
   }
+  const parsed = flowRecord.safeParse(record);
+  return parsed.success ? parsed.data : undefined;
 }
 
 /** The flow's code verifier (RFC 7636 section 4.1), derived, so that it is stored nowhere. */

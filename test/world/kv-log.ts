@@ -1,2 +1,5 @@
 /** Begins the line by which the local Worker tells of an operation on KV. */
 export const KV_LOG = 'world: kv ';
+
+/** Where the local Worker is told that KV is down (`?down`) or up. */
+export const KV_SWITCH = '/cdn-cgi/handler/kv';

@@ -1,5 +1,5 @@
 import worker from '../../functions/index.ts';
-import { KV_LOG } from './kv-log.ts';
+import { KV_LOG, KV_SWITCH } from './kv-log.ts';
 
 type LocalEnv = Env & { PROVIDER_GATEWAY: string };
 
@@ -13,6 +13,10 @@ export default {
   async fetch(request, env, context) {
     const { pathname, searchParams } = new URL(request.url);
     if (pathname === '/cdn-cgi/handler/scheduled') return fire(searchParams.get('cron') ?? '', env);
+    if (pathname === KV_SWITCH) {
+      isKvDown = searchParams.has('down');
+      return new Response('ok');
+    }
     const response = await worker.fetch(request, localised(env), context);
     const type = response.headers.get('content-type') ?? '';
     const leaves = pathname.endsWith('/authorize') || pathname.startsWith('/cockpit/connect/');
@@ -44,7 +48,9 @@ function localised(env: LocalEnv): LocalEnv {
   return known;
 }
 
-/** Tells each get and put; while the key `world:down` stands, both fail. */
+let isKvDown = false;
+
+/** Tells each get and put; both fail while KV is down. */
 function watched(kv: KVNamespace): KVNamespace {
   return new Proxy(kv, {
     get(target, name) {
@@ -53,7 +59,7 @@ function watched(kv: KVNamespace): KVNamespace {
       if (name !== 'get' && name !== 'put') return member.bind(target);
       return async (...words: unknown[]) => {
         console.debug(`${KV_LOG}${name}`);
-        if ((await target.get('world:down')) !== null) throw new Error('KV is down');
+        if (isKvDown) throw new Error('KV is down');
         return Reflect.apply(member, target, words);
       };
     },

@@ -12,7 +12,7 @@ import { type Agent, startAgent } from './agent.ts';
 import { type Module, root } from './bundle.ts';
 import { type Gateway, startGateway } from './gateway.ts';
 import { type Kms, startKms } from './kms.ts';
-import { KV_LOG } from './kv-log.ts';
+import { KV_LOG, KV_SWITCH } from './kv-log.ts';
 import { endLeftover } from './leftover.ts';
 import { type Neon, startNeon } from './neon.ts';
 import { freePort } from './postgres.ts';
@@ -49,6 +49,8 @@ export interface World {
   logs: string[];
   /** Operations on KV since the last reset. */
   kv: Record<'get' | 'put', number>;
+  /** Makes every operation on KV fail, or work again. */
+  kvDown(isDown: boolean): Promise<void>;
   /** Ends all misbehaviour, and starts all counts anew. */
   reset(): void;
   store(part: string): Store;
@@ -121,7 +123,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     startAgent(agentSecret),
   ]);
 
-  const providerGateway = loopback(options.providerGateway ?? gateway.url);
+  const providerGateway = requireLoopback(options.providerGateway ?? gateway.url);
   const bindings = {
     ...aws,
     ...clients,
@@ -183,6 +185,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     miniflare,
     logs,
     kv,
+    kvDown: async (isDown) => void (await fetch(`${url}${KV_SWITCH}${isDown ? '?down' : ''}`)),
     reset: () => {
       gateway.reset();
       neon.faults.reset();
@@ -234,7 +237,8 @@ function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname);
 }
 
-function loopback(url: string): string {
+/** A provider gateway without its last slash. Throws where it is not on this machine. */
+export function requireLoopback(url: string): string {
   if (!isLoopback(new URL(url).hostname)) throw new Error('PROVIDER_GATEWAY must be a loopback address');
   return url.replace(/\/+$/, '');
 }

@@ -387,9 +387,8 @@ describe('return_to', () => {
 
 describe('when something of ours is down', () => {
   test('KV: nothing is begun, and it is told when to come again', async () => {
-    const kv = await world.miniflare.getKVNamespace('STATES');
-    await kv.put('world:down', 'yes');
-    const reply = await ask('github').finally(() => kv.delete('world:down'));
+    await world.kvDown(true);
+    const reply = await ask('github').finally(() => world.kvDown(false));
     expect([reply.status, reply.body.code]).toEqual([503, 'unavailable']);
     expect(reply.headers.getSetCookie()).toEqual([]);
     expect((await ask('github')).status).toBe(200);

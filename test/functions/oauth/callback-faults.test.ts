@@ -5,9 +5,8 @@ import { newcomer } from '../../support/newcomer.ts';
 import { openWorld } from '../../support/open-world.ts';
 
 const world = await openWorld();
-const kv = await world.miniflare.getKVNamespace('STATES');
 
-afterEach(() => kv.delete('world:down'));
+afterEach(() => world.kvDown(false));
 beforeEach(() => world.reset());
 
 describe('KMS down at the callback', () => {
@@ -155,12 +154,12 @@ describe('KV down at the callback', () => {
   test('does not use up the state', async () => {
     const { client } = await newcomer(world);
     const url = await callbackUrl(client, 'github');
-    await kv.put('world:down', 'yes');
+    await world.kvDown(true);
     const reply = await present(client, url);
     expect([reply.status, reply.body.code], reply.text).toEqual([503, 'unavailable']);
     expect(tokenRequests(world)).toBe(0);
 
-    await kv.delete('world:down');
+    await world.kvDown(false);
     expect((await present(client, url)).status).toBe(200);
   });
 });
