@@ -15,7 +15,10 @@ export async function sendRevocations({ env }: Services, ids: readonly string[])
   await env.REVOCATIONS.sendBatch(ids.map((id) => ({ body: z.encode(message, { kind: 'revocation', id }) })));
 }
 
-/** Sends a token whose row may or may not stand; half a minute later PostgreSQL may answer again. */
+/** Seconds before a token is first settled; the queue's own retry delay follows. */
+const UNSETTLED_DELAY = 5;
+
+/** Sends a token whose row may or may not stand; soon PostgreSQL may answer again. */
 export async function sendUnsettled({ env }: Services, token: Unsettled): Promise<void> {
-  await env.REVOCATIONS.send(z.encode(message, token), { delaySeconds: 30 });
+  await env.REVOCATIONS.send(z.encode(message, token), { delaySeconds: UNSETTLED_DELAY });
 }

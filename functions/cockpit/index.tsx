@@ -59,7 +59,7 @@ export function cockpit(dispatch: Dispatch) {
     const connector = catalogue.ok
       ? catalogue.body.connectors.find(({ provider }) => provider === c.req.param('provider'))
       : undefined;
-    if (!connector) return show(c);
+    if (!connector) return show(c, { tone: 'bad', text: 'There is no such connector.', status: 404 });
     const form = await readForm(c);
     const replace = form.get('replace') === 'true';
     const typed = Object.fromEntries(

@@ -1,0 +1,38 @@
+import { expect, test } from 'vitest';
+import type { Client } from '../../support/client.ts';
+import { authorize, consent, present } from '../../support/flows.ts';
+import { openWorld } from '../../support/open-world.ts';
+import { until } from '../../support/trips.ts';
+import { githubTokens } from '../../world/providers/github.ts';
+
+const world = await openWorld();
+const WRITE = /insert into connections/;
+
+const alive = (account: string) =>
+  githubTokens(world.store('github')).filter((token) => token.alive && token.login === account).length;
+const cron = () => fetch(`${world.url}/cdn-cgi/handler/scheduled?cron=${encodeURIComponent('* * * * *')}`);
+const settled = (outcome: string) => () => world.logs.find((line) => line.includes(`"outcome":"${outcome}"`));
+
+/** A whole flow whose write gets no answer, however often it is tried. */
+async function connectWithoutAnswer(client: Client, account: string, after: boolean) {
+  const url = await consent(await authorize(client, 'github'), { account });
+  world.neon.faults.failNext(3, { after, match: WRITE });
+  const reply = await present(client, url);
+  expect(reply.status, reply.text).toBe(503);
+  expect(alive(account)).toBe(1);
+}
+
+test('a token whose row stands after all is kept, and one whose row does not is ended, once PostgreSQL can tell', async () => {
+  await connectWithoutAnswer(world.ada, 'octocat', true);
+  await connectWithoutAnswer(world.grace, 'hubot', false);
+  await until(settled('kept'), 30_000);
+  await until(settled('to_be_revoked'), 30_000);
+  await cron();
+  await until(() => (alive('hubot') === 0 ? true : undefined), 20_000);
+  expect(await world.sql('select from revocations')).toEqual([]);
+  expect((await world.grace.get('/api/connectors/list')).body.connections).toEqual([]);
+
+  expect((await world.ada.post('/api/connectors/github/test')).body.status).toBe('connected');
+  expect((await world.ada.delete('/api/connectors/github')).body.revocation).toBe('revoked');
+  expect(alive('octocat')).toBe(0);
+}, 90_000);
