@@ -106,6 +106,8 @@ create table if not exists revocations (
   data_key_id uuid references data_keys (id) on delete cascade,
   credential bytea not null,
   refresh_token bytea,
+  expires_at timestamptz, -- of the access token: once past, the provider's word on it says nothing of the grant
+  under_way_until timestamptz, -- the provider is being asked: what is connected meanwhile may end with the grant
   attempts integer not null default 0,
   next_attempt_at timestamptz not null,
   give_up_at timestamptz not null,
@@ -113,6 +115,7 @@ create table if not exists revocations (
   created_at timestamptz not null default now()
 );
 create index if not exists revocations_due on revocations (next_attempt_at);
+create index if not exists revocations_by_account on revocations (provider, account_id);
 
 create table if not exists audit_log (
   id uuid primary key default gen_random_uuid(),
@@ -127,3 +130,4 @@ create table if not exists audit_log (
 );
 create index if not exists audit_log_by_connection on audit_log (connection_id, at);
 create index if not exists audit_log_by_age on audit_log (at);
+create index if not exists audit_log_revoked on audit_log (provider, (detail ->> 'account_id'), at) where action = 'revoked';

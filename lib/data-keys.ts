@@ -53,15 +53,16 @@ export async function generateDataKey(
   kms: Kms,
   now: number,
 ): Promise<DataKey & { row: WrappedDataKey }> {
-  const { plaintext, wrapped, kmsKeyId } = await kms.generateDataKey(contextOf({ tenantId, generation }));
-  const row = { id: uuidv7(), tenantId, generation, kmsKeyId, wrapped };
+  const id = uuidv7();
+  const { plaintext, wrapped, kmsKeyId } = await kms.generateDataKey(contextOf({ tenantId, id }));
+  const row = { id, tenantId, generation, kmsKeyId, wrapped };
   const key = await importKey(plaintext);
   remember(row.id, key, now);
   return { id: row.id, key, row };
 }
 
-function contextOf(row: Pick<WrappedDataKey, 'tenantId' | 'generation'>): EncryptionContext {
-  return { app: 'reeve-connectors', tenant: row.tenantId, generation: String(row.generation) };
+function contextOf(row: Pick<WrappedDataKey, 'tenantId' | 'id'>): EncryptionContext {
+  return { app: 'reeve-connectors', tenant: row.tenantId, data_key: row.id };
 }
 
 async function importKey(plaintext: Uint8Array): Promise<CryptoKey> {

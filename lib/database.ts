@@ -9,22 +9,26 @@ const DEADLINE_MS = 5_000;
 const ATTEMPTS = 3;
 const BUDGET_MS = 2_000;
 const BACKOFF_MS = 100;
+/** Who waits for a lock, or is stuck with one, gives up before our own deadline: then it is known that nothing ran. */
+const LIMITS = `select set_config('lock_timeout', '1500', true), set_config('statement_timeout', '4000', true),
+  set_config('idle_in_transaction_session_timeout', '5000', true)`;
 
 /** PostgreSQL did not do it, or did and could not say so. */
 export class PostgresUnavailable extends Problem {
   /** Whether the statement may have been executed all the same. */
   readonly isUnknown: boolean;
 
-  constructor(state: string) {
-    super('unavailable', 'Nothing was changed. Please try again in a moment.', {
+  constructor(state: string, isUnknown: boolean) {
+    super('unavailable', isUnknown ? UNCLEAR : 'Nothing was changed. Please try again in a moment.', {
       retryAfter: 5,
       reason: `postgres: ${state}`,
     });
-    this.isUnknown = state === NO_ANSWER || /^(08|57P)/.test(state);
+    this.isUnknown = isUnknown;
   }
 }
 
 const NO_ANSWER = 'no answer';
+const UNCLEAR = 'It is not clear whether this was done. Look at your connectors, and try again in a moment.';
 
 /** Runs one statement, one round trip. */
 export interface Postgres {
@@ -61,13 +65,16 @@ export function postgres(config: Config, meter: Meter): Postgres {
 
   const attempt = async <Row>(run: () => Promise<Row[]>): Promise<Row[]> => {
     const started = Date.now();
+    let isUnknown = false;
     for (let tries = 1; ; tries += 1) {
       try {
         return await run();
       } catch (error) {
         const state = sqlState(error);
+        // One try whose answer was lost may have done it, whatever the later ones say.
+        isUnknown ||= mayHaveRun(state);
         const isLast = tries === ATTEMPTS || Date.now() - started > BUDGET_MS;
-        if (!worthRetrying(state) || isLast) throw new PostgresUnavailable(state);
+        if (!worthRetrying(state) || isLast) throw new PostgresUnavailable(state, isUnknown);
         await new Promise((resolve) => setTimeout(resolve, Math.random() * BACKOFF_MS * 2 ** tries));
       }
     }
@@ -79,12 +86,13 @@ export function postgres(config: Config, meter: Meter): Postgres {
       attempt(async () => {
         meter.postgres += 1;
         const { sql: text, parameters } = statement.compile(database);
-        const [, rows] = await sql.transaction(
+        const [, , rows] = await sql.transaction(
           [
+            sql.query(LIMITS),
             sql.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [lock]),
             sql.query(text, [...parameters]),
           ],
-          { fetchOptions: { signal: AbortSignal.timeout(DEADLINE_MS) } },
+          { isolationLevel: 'ReadCommitted', fetchOptions: { signal: AbortSignal.timeout(DEADLINE_MS) } },
         );
         return rows as Row[];
       }),
@@ -94,6 +102,11 @@ export function postgres(config: Config, meter: Meter): Postgres {
 /** The SQLSTATE, or `no answer` where none came. */
 function sqlState(error: unknown): string {
   return error instanceof NeonDbError && error.code ? error.code : NO_ANSWER;
+}
+
+/** Whether a statement that ended so may have been executed all the same. */
+function mayHaveRun(state: string): boolean {
+  return state === NO_ANSWER || /^(08|57P)/.test(state);
 }
 
 /** No answer, connection trouble (08), shutting down (57P), serialization (40), no connections left (53). */

@@ -16,7 +16,7 @@ const ATTEMPTS = 3;
 export interface EncryptionContext {
   app: 'reeve-connectors';
   tenant: string;
-  generation: string;
+  data_key: string;
 }
 
 export interface Kms {

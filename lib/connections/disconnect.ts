@@ -5,7 +5,7 @@ import { type Caller, callerTables, requireScope, type ScopeRow, scopeColumns } 
 import { Problem } from '../problem.ts';
 import type { Services } from '../services.ts';
 import { grantsLock } from './grants-lock.ts';
-import { type RevocationRow, revokeGrant } from './revoke.ts';
+import { ATTEMPT_SECONDS, type RevocationRow, revokeGrant } from './revoke.ts';
 import { dataKeyColumns } from './snapshot.ts';
 
 export type RevocationOutcome = 'revoked' | 'pending' | 'shared' | 'unsupported';
@@ -29,9 +29,7 @@ export async function disconnect(
   // Known beforehand, so that a repeat after a lost answer finds what its first run has done.
   const endingId = uuidv7();
   const revocationId = uuidv7();
-  const rows = await services.postgres.rowsUnderLock(
-    grantsLock(provider.id),
-    sql<EndedRow>`
+  const statement = sql<EndedRow>`
     with ${callerTables(caller)},
     own as (
       select c.* from connections c join scope
@@ -58,10 +56,10 @@ export async function disconnect(
     queued as (
       insert into revocations (
         id, connection_id, user_id, brand_id, tenant_id, provider, account_id, config, version, data_key_id,
-        credential, refresh_token, attempts, next_attempt_at, give_up_at
+        credential, refresh_token, expires_at, under_way_until, attempts, next_attempt_at, give_up_at
       )
       select ${revocationId}, e.id, e.user_id, e.brand_id, e.tenant_id, e.provider, e.account_id, e.config, e.version,
-        e.data_key_id, e.credential, e.refresh_token, 1, now() + make_interval(secs => ${FIRST_ATTEMPT_SECONDS}),
+        e.data_key_id, e.credential, e.refresh_token, e.expires_at, now() + make_interval(secs => ${ATTEMPT_SECONDS}), 1, now() + make_interval(secs => ${FIRST_ATTEMPT_SECONDS}),
         now() + interval '24 hours'
       from ending e join ended on ended.id = e.id
       where ${revocable} and not e.shared and e.credential is not null
@@ -81,11 +79,14 @@ export async function disconnect(
       select * from queued union all select * from revocations where id = ${revocationId}
     )
     select ${scopeColumns}, outcome.detail is not null as ended, coalesce((outcome.detail ->> 'shared')::boolean, false) as shared,
-      r.id, r.connection_id, r.user_id, r.brand_id, r.tenant_id, r.provider, r.config, r.version, r.credential,
+      r.id, r.connection_id, r.user_id, r.brand_id, r.tenant_id, r.provider, r.config, r.version, r.credential, r.expires_at,
       ${dataKeyColumns}
     from session left join scope on true left join outcome on true left join pending r on true
-    left join data_keys k on k.id = r.data_key_id`,
-  );
+    left join data_keys k on k.id = r.data_key_id`;
+  const { postgres } = services;
+  const rows = await (revocable
+    ? postgres.rowsUnderLock(grantsLock(provider.id), statement)
+    : postgres.rows(statement));
 
   requireScope(rows[0]);
   const row = rows[0];

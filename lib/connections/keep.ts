@@ -21,6 +21,8 @@ export interface Keepable extends Verified {
   expiresAt?: Date | undefined;
   refreshTokenExpiresAt?: Date | undefined;
   config: Config;
+  /** When the grant was given, for tokens: what ends it later ends them. */
+  grantedAt?: Date | undefined;
 }
 
 /** PostgreSQL did not say whether it has written the row; the token in it is neither kept nor lost. */
@@ -139,6 +141,18 @@ async function write(
         exists (select from data_keys where data_keys.id = ${key.id} and data_keys.tenant_id = scope.tenant_id)
         or exists (select from new_key)
       )
+      -- A grant that is being ended, or has been since we asked for the tokens, takes them with it; and what was
+      -- given up as lost is not written late.
+      and not exists (
+        select from revocations r where r.provider = ${provider.id} and (
+          (r.account_id = ${keepable.account.id} and r.under_way_until > now())
+          or (r.connection_id = ${id} and r.version = ${version}::integer)
+        )
+      )
+      and not exists (
+        select from audit_log a where a.provider = ${provider.id} and a.action = 'revoked'
+          and a.detail ->> 'account_id' = ${keepable.account.id} and a.at > ${keepable.grantedAt ?? null}::timestamptz
+      )
     ),
     written as (
       insert into connections as c (
@@ -170,10 +184,10 @@ async function write(
     retired as (
       insert into revocations (
         id, connection_id, user_id, brand_id, tenant_id, provider, account_id, config, version, data_key_id,
-        credential, refresh_token, next_attempt_at, give_up_at
+        credential, refresh_token, expires_at, next_attempt_at, give_up_at
       )
       select ${uuidv7()}, old.id, old.user_id, old.brand_id, old.tenant_id, old.provider, old.account_id, old.config,
-        old.version, old.data_key_id, old.credential, old.refresh_token, now(), now() + interval '24 hours'
+        old.version, old.data_key_id, old.credential, old.refresh_token, old.expires_at, now(), now() + interval '24 hours'
       from connections old join written on written.id = old.id and old.version = ${existing?.version ?? null}::integer
       where ${otherAccount && 'grant' in provider.revocation} and old.credential is not null
         and not exists (
@@ -196,7 +210,10 @@ async function write(
 
   let rows: (ScopeRow & MaybeConnection)[];
   try {
-    rows = await postgres.rowsUnderLock(grantsLock(provider.id), statement);
+    const underLock = 'grant' in provider.revocation;
+    rows = await (underLock
+      ? postgres.rowsUnderLock(grantsLock(provider.id), statement)
+      : postgres.rows(statement));
   } catch (error) {
     if (!(error instanceof PostgresUnavailable && error.isUnknown)) throw error;
     const sealed = { credential, dataKeyId: key.id, newKey };

@@ -23,11 +23,12 @@ interface Outcome {
  */
 export async function retest(services: Services, caller: Caller, provider: Provider): Promise<ConnectionRow> {
   const rows = await services.postgres.rows(sql<
-    ScopeRow & ((SealedRow & { config: Config; account_id: string }) | { connection_id: null })
+    ScopeRow &
+      ((SealedRow & { config: Config; account_id: string; scopes: string[] }) | { connection_id: null })
   >`
     with ${callerTables(caller)}
     select ${scopeColumns}, c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version,
-      c.credential, c.config, c.account_id, ${dataKeyColumns}
+      c.credential, c.config, c.account_id, c.scopes, ${dataKeyColumns}
     from session left join scope on true
     left join connections c
       on c.user_id = scope.user_id and c.brand_id is not distinct from scope.brand_id and c.provider = ${provider.id}
@@ -49,7 +50,7 @@ export async function retest(services: Services, caller: Caller, provider: Provi
       status = ${outcome.status},
       account_name = coalesce(${verified?.account.name ?? null}, c.account_name),
       scopes = coalesce(${verified?.scopes ?? null}::text[], c.scopes),
-      missing_scopes = case when ${verified !== undefined} then ${missingScopes(provider, verified)}::text[] else c.missing_scopes end,
+      missing_scopes = case when ${verified !== undefined} then ${missingScopes(provider, verified && { ...verified, scopes: verified.scopes ?? sealed.scopes })}::text[] else c.missing_scopes end,
       last_error_code = ${error?.code ?? null},
       last_error_message = ${error?.message ?? null},
       last_error_at = case when ${error !== undefined} then now() end,

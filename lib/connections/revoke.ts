@@ -8,13 +8,17 @@ import type { Services } from '../services.ts';
 import { openCredential, type SealedRow } from './sealed.ts';
 import { dataKeyColumns } from './snapshot.ts';
 
+const TOKEN_EXPIRED = 'token_expired';
 const FIRST_RETRY_SECONDS = 60;
 const LAST_RETRY_SECONDS = 3_600;
+/** As long as one attempt may take at most, the provider's deadline and ours for PostgreSQL. */
+export const ATTEMPT_SECONDS = 20;
 
 /** A grant that is to be ended, as its row in `revocations` and its data key tell. */
 export type RevocationRow = SealedRow & {
   id: string;
   config: Access['config'];
+  expires_at: Date | null;
   /** A connection stands on the grant again: the token may be ended, the grant may not. */
   is_shared?: boolean;
 };
@@ -43,13 +47,14 @@ export async function claimRevocation(
     with claimed as (
       update revocations set
         attempts = attempts + 1,
+        under_way_until = now() + make_interval(secs => ${ATTEMPT_SECONDS}),
         next_attempt_at = now() + make_interval(secs => least(
           ${LAST_RETRY_SECONDS}::float, ${FIRST_RETRY_SECONDS}::float * power(2, attempts)) * (0.5 + random() / 2))
       where id = ${id}::uuid and next_attempt_at <= now()
       returning *
     )
     select claimed.id, claimed.connection_id, claimed.user_id, claimed.brand_id, claimed.tenant_id, claimed.provider,
-      claimed.config, claimed.version, claimed.credential, exists (
+      claimed.config, claimed.version, claimed.credential, claimed.expires_at, exists (
         select from connections c
         where c.provider = claimed.provider and c.account_id = claimed.account_id and c.status <> 'disconnected'
       ) as is_shared, ${dataKeyColumns}
@@ -61,7 +66,9 @@ export async function claimRevocation(
 export async function dueRevocations({ postgres }: Services, limit: number): Promise<string[]> {
   const rows = await postgres.rows(sql<{ id: string }>`
     with given_up as (
-      delete from revocations where give_up_at <= now() returning *
+      delete from revocations
+      where give_up_at <= now() and not (refresh_token is not null and coalesce(last_error_code, '') = ${TOKEN_EXPIRED})
+      returning *
     ),
     audit as (
       insert into audit_log (tenant_id, user_id, brand_id, connection_id, provider, action, detail)
@@ -69,7 +76,8 @@ export async function dueRevocations({ postgres }: Services, limit: number): Pro
         jsonb_build_object('error', last_error_code)
       from given_up
     )
-    select id from revocations where next_attempt_at <= now() and give_up_at > now()
+    select id from revocations
+    where next_attempt_at <= now() and id not in (select id from given_up)
     order by next_attempt_at limit ${limit}`);
   return rows.map((row) => row.id);
 }
@@ -120,6 +128,8 @@ async function endGrant(services: Services, row: RevocationRow): Promise<string 
   const ending = row.is_shared ? provider.revocation.token : provider.revocation.grant;
   // The grant is in use again and goes with the last of its connections.
   if (!ending) return undefined;
+  // An expired token is refused, which says nothing of the grant behind it.
+  if (row.expires_at !== null && row.expires_at.getTime() <= Date.now()) return TOKEN_EXPIRED;
   try {
     const credential = await openCredential(services, row);
     const answer = await send(ending.request({ credential, config: row.config, client }), services.meter);
@@ -134,10 +144,14 @@ async function endGrant(services: Services, row: RevocationRow): Promise<string 
 async function finished({ postgres }: Services, row: RevocationRow): Promise<void> {
   await postgres.rows(sql`
     with gone as (delete from revocations where id = ${row.id}::uuid returning *)
-    insert into audit_log (tenant_id, user_id, brand_id, connection_id, provider, action)
-    select tenant_id, user_id, brand_id, connection_id, provider, 'revoked' from gone`);
+    insert into audit_log (tenant_id, user_id, brand_id, connection_id, provider, action, detail)
+    select tenant_id, user_id, brand_id, connection_id, provider, ${row.is_shared ? 'token_revoked' : 'revoked'},
+      jsonb_build_object('account_id', account_id)
+    from gone`);
 }
 
 async function failed({ postgres }: Services, row: RevocationRow, failure: string): Promise<void> {
-  await postgres.rows(sql`update revocations set last_error_code = ${failure} where id = ${row.id}::uuid`);
+  await postgres.rows(
+    sql`update revocations set last_error_code = ${failure}, under_way_until = null where id = ${row.id}::uuid`,
+  );
 }

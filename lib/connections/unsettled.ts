@@ -5,6 +5,7 @@ import { fromBase64, toBase64 } from '../bytes.ts';
 import type { WrappedDataKey } from '../data-keys.ts';
 import type { Binding } from '../envelope.ts';
 import type { Services } from '../services.ts';
+import { grantsLock } from './grants-lock.ts';
 
 const isBytes = (value: unknown) => value instanceof Uint8Array;
 const bytes = z.codec(z.base64(), z.custom<Uint8Array>(isBytes), { decode: fromBase64, encode: toBase64 });
@@ -24,9 +25,7 @@ export const unsettled = z.object({
   config: z.record(z.string(), z.string()),
   version: z.number().int(),
   credential: bytes,
-  data_key: z
-    .object({ id: z.guid(), generation: z.number().int(), kms_key_id: z.string(), wrapped: bytes })
-    .nullable(),
+  data_key: z.object({ id: z.guid(), kms_key_id: z.string(), wrapped: bytes }).nullable(),
   data_key_id: z.guid(),
 });
 
@@ -49,9 +48,7 @@ export function toUnsettled(
     config: account.config,
     version: binding.version,
     credential: sealed.credential,
-    data_key: newKey
-      ? { id: newKey.id, generation: newKey.generation, kms_key_id: newKey.kmsKeyId, wrapped: newKey.wrapped }
-      : null,
+    data_key: newKey ? { id: newKey.id, kms_key_id: newKey.kmsKeyId, wrapped: newKey.wrapped } : null,
     data_key_id: sealed.dataKeyId,
   };
 }
@@ -62,13 +59,23 @@ export function toUnsettled(
  */
 export async function settle({ postgres }: Services, token: Unsettled): Promise<'kept' | 'to_be_revoked'> {
   const key = token.data_key;
-  const rows = await postgres.rows(sql`
-    with new_key as (
+  const rows = await postgres.rowsUnderLock(
+    grantsLock(token.provider),
+    sql`
+    with lost as (
+      select where not exists (
+        select from connections c
+        where c.id = ${token.connection_id}::uuid and c.credential = ${token.credential}::bytea
+      )
+    ),
+    -- A generation of its own: another first key may stand by now.
+    new_key as (
       insert into data_keys (id, tenant_id, generation, kms_key_id, wrapped)
-      select ${key?.id ?? null}::uuid, ${token.tenant_id}::uuid, ${key?.generation ?? null}::integer,
+      select ${key?.id ?? null}::uuid, ${token.tenant_id}::uuid,
+        (select coalesce(max(generation), 0) + 1 from data_keys where tenant_id = ${token.tenant_id}::uuid),
         ${key?.kms_key_id ?? null}, ${key?.wrapped ?? null}::bytea
-      where ${key !== null}
-      on conflict do nothing
+      from lost where ${key !== null}
+      on conflict (id) do nothing
     )
     insert into revocations (
       id, connection_id, user_id, brand_id, tenant_id, provider, account_id, config, version, data_key_id, credential,
@@ -78,9 +85,8 @@ export async function settle({ postgres }: Services, token: Unsettled): Promise<
       ${token.tenant_id}::uuid, ${token.provider}, ${token.account_id}, ${JSON.stringify(token.config)}::jsonb,
       ${token.version}::integer, ${token.data_key_id}::uuid, ${token.credential}::bytea, now(),
       now() + interval '24 hours'
-    where not exists (
-      select from connections c where c.id = ${token.connection_id}::uuid and c.credential = ${token.credential}::bytea
-    )
-    returning id`);
+    from lost
+    returning id`,
+  );
   return rows.length === 0 ? 'kept' : 'to_be_revoked';
 }

@@ -4,6 +4,7 @@ import { discardToken } from '../connections/revoke.ts';
 import type { ConnectionRow } from '../connections/row.ts';
 import { missingScopes } from '../connections/scopes.ts';
 import type { Snapshot } from '../connections/snapshot.ts';
+import type { Unsettled } from '../connections/unsettled.ts';
 import { type Verified, verify } from '../connections/verify.ts';
 import { sendUnsettled } from '../queue.ts';
 import type { Services } from '../services.ts';
@@ -22,6 +23,7 @@ export async function complete(
   { state, code, flow, snapshot }: { state: string; code: string; flow: Flow; snapshot: Snapshot },
 ): Promise<ConnectionRow> {
   const key = await sealingKey(services, snapshot);
+  const grantedAt = new Date();
   const tokens = await requestTokens(
     provider,
     auth,
@@ -39,16 +41,32 @@ export async function complete(
   let verified: Verified | undefined;
   try {
     verified = await verify(provider, access, services.meter);
-    const { row } = await keep(services, flow, provider, keepable(provider, flow, tokens, verified), {
-      snapshot,
-      key,
-      replace: flow.replace,
-    });
+    const { row } = await keep(
+      services,
+      flow,
+      provider,
+      { ...keepable(provider, flow, tokens, verified), grantedAt },
+      {
+        snapshot,
+        key,
+        replace: flow.replace,
+      },
+    );
     return row;
   } catch (error) {
-    if (error instanceof UnknownOutcome) await sendUnsettled(services, error.token);
+    if (error instanceof UnknownOutcome) await leaveToTheQueue(services, error.token);
     else await discardToken(services, provider, { ...access, accountId: verified?.account.id });
     throw error;
+  }
+}
+
+/** Never throws: where the queue is down, too, the log alone knows of the token. */
+async function leaveToTheQueue(services: Services, token: Unsettled): Promise<void> {
+  try {
+    await sendUnsettled(services, token);
+  } catch {
+    const about = { provider: token.provider, connection_id: token.connection_id };
+    console.error(JSON.stringify({ level: 'error', event: 'token_not_settled', ...about }));
   }
 }
 

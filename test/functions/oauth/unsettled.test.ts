@@ -36,3 +36,34 @@ test('a token whose row stands after all is kept, and one whose row does not is 
   expect((await world.ada.delete('/api/connectors/github')).body.revocation).toBe('revoked');
   expect(alive('octocat')).toBe(0);
 }, 90_000);
+
+test('a token whose team has made its first data key another way meanwhile is ended all the same', async () => {
+  const fresh = await openWorld();
+  const url = await consent(await authorize(fresh.mallory, 'github'), { account: 'hubot' });
+  fresh.neon.faults.failNext(3, { after: false, match: WRITE });
+  expect((await present(fresh.mallory, url)).status).toBe(503);
+  const again = await consent(await authorize(fresh.mallory, 'github'), { account: 'octocat' });
+  expect((await present(fresh.mallory, again)).status).toBe(200);
+
+  await until(() => fresh.logs.find((line) => line.includes('"outcome":"to_be_revoked"')), 30_000);
+  await fetch(`${fresh.url}/cdn-cgi/handler/scheduled?cron=${encodeURIComponent('* * * * *')}`);
+  const lives = (login: string) =>
+    githubTokens(fresh.store('github')).some((token) => token.alive && token.login === login);
+  await until(() => (lives('hubot') ? undefined : true), 20_000);
+  expect(lives('octocat')).toBe(true);
+  expect((await fresh.mallory.post('/api/connectors/github/test')).body.status).toBe('connected');
+}, 90_000);
+
+test('disconnecting after the access token has expired leaves the grant pending, not forgotten', async () => {
+  let now = Date.now();
+  const later = await openWorld({ now: () => now });
+  const shop = { query: { shop: 'north-store.myshopify.com' } };
+  const url = await authorize(later.ada, 'shopify', shop);
+  expect((await present(later.ada, await consent(url))).status).toBe(200);
+  await later.sql(`update connections set expires_at = now() - interval '1 hour'`);
+  now += 2 * 3_600_000;
+  expect((await later.ada.delete('/api/connectors/shopify')).body.revocation).toBe('pending');
+  expect(
+    await later.sql('select last_error_code, refresh_token is not null as refreshable from revocations'),
+  ).toEqual([{ last_error_code: 'token_expired', refreshable: true }]);
+});
