@@ -48,7 +48,7 @@ export class Problem extends Error {
   constructor(
     code: ProblemCode,
     detail: string,
-    more: { errors?: InputError[]; retryAfter?: number; reason?: string } = {},
+    more: { errors?: InputError[]; retryAfter?: number | undefined; reason?: string } = {},
   ) {
     super(code);
     this.code = code;

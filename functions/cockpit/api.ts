@@ -10,6 +10,8 @@ export interface Refusal {
   ok: false;
   status: number;
   problem: z.infer<typeof problemBody>;
+  /** Seconds, where the API named them. */
+  retryAfter: number | undefined;
 }
 
 export type Reply<Body> = { ok: true; body: Body; headers: Headers } | Refusal;
@@ -41,7 +43,13 @@ export async function callApi<Schema extends z.ZodType>(
     c,
   );
   const body: unknown = await response.json();
+  const retryAfter = Number(response.headers.get('retry-after') ?? 0);
   return response.ok
     ? { ok: true, body: schema.parse(body), headers: response.headers }
-    : { ok: false, status: response.status, problem: problemBody.parse(body) };
+    : {
+        ok: false,
+        status: response.status,
+        problem: problemBody.parse(body),
+        retryAfter: retryAfter || undefined,
+      };
 }

@@ -130,11 +130,14 @@ export function cockpit(dispatch: Dispatch) {
     for (const reply of [catalogue, mine, team]) {
       if (reply.ok) continue;
       if (reply.status === 401) return signIn(c, reply.problem.detail);
-      throw new Problem(reply.problem.code as ProblemCode, reply.problem.detail);
+      throw new Problem(reply.problem.code as ProblemCode, reply.problem.detail, {
+        retryAfter: reply.retryAfter,
+      });
     }
     if (!catalogue.ok || !mine.ok || !team.ok) return signIn(c);
     const { connectors } = catalogue.body;
     c.status(notice?.status ?? 200);
+    if (notice?.retryAfter !== undefined) c.header('Retry-After', String(notice.retryAfter));
     return c.html(
       page(
         <ConnectorsPage
@@ -157,8 +160,14 @@ function signIn(c: Context<AppEnv>, message?: string) {
 }
 
 /** What the API refused, as a notice on the page; the page answers with the API's status. */
-function failed({ status, problem }: Refusal, provider: string): Notice {
-  return { tone: 'bad', provider, text: problem.detail, status: status as ContentfulStatusCode };
+function failed({ status, problem, retryAfter }: Refusal, provider: string): Notice {
+  const notice: Notice = {
+    tone: 'bad',
+    provider,
+    text: problem.detail,
+    status: status as ContentfulStatusCode,
+  };
+  return retryAfter === undefined ? notice : { ...notice, retryAfter };
 }
 
 function sessionCookie(c: Context<AppEnv>): string {

@@ -16,6 +16,8 @@ export interface Notice {
   typed?: Record<string, string>;
   /** Of the answer that carries it; 200 unless said. */
   status?: ContentfulStatusCode;
+  /** Seconds after which the answer says to try again. */
+  retryAfter?: number;
 }
 
 /** The frame around every page. */

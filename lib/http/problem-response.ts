@@ -86,7 +86,13 @@ function refusedByHono(error: unknown): Problem | undefined {
 
 /** An error we did not foresee: its kind goes to the log, its text, which may hold anything, nowhere. */
 function unforeseen(error: unknown, c: Context<AppEnv>): Problem {
-  const where = error instanceof Error ? (error.stack?.split('\n')[1]?.trim() ?? '') : '';
+  const where =
+    error instanceof Error
+      ? (error.stack
+          ?.split('\n')
+          .find((line) => /^\s+at /.test(line))
+          ?.trim() ?? '')
+      : '';
   const kind = error instanceof Error ? error.name : typeof error;
   return new Problem(
     'internal_error',
