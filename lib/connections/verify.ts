@@ -1,4 +1,4 @@
-import type { Access, Account, Finding, Provider } from '../../providers/provider.ts';
+import type { Access, Account, Answer, Finding, Provider } from '../../providers/provider.ts';
 import type { Meter } from '../meter.ts';
 import { send } from '../outbound.ts';
 import { Problem } from '../problem.ts';
@@ -17,7 +17,7 @@ export interface Verified {
  */
 export async function verify(provider: Provider, access: Access, meter: Meter): Promise<Verified> {
   const answer = await askProvider(provider, () => send(provider.probe.request(access), meter));
-  const finding = provider.probe.read(answer, access) ?? byStatus(answer.status);
+  const finding = provider.probe.read(answer, access) ?? byStatus(answer);
   switch (finding?.finding) {
     case 'works':
       return {
@@ -41,7 +41,9 @@ export async function verify(provider: Provider, access: Access, meter: Meter): 
   }
 }
 
-function byStatus(status: number): Finding | undefined {
+/** A refusal that is no JSON comes from something in front of the API, and says nothing of the credential. */
+function byStatus({ status, json }: Answer): Finding | undefined {
+  if (json === undefined) return undefined;
   if (status === 401) return { finding: 'refused' };
   return status === 403 ? { finding: 'insufficient' } : undefined;
 }
