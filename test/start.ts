@@ -1,10 +1,11 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseEnv } from 'node:util';
-import { bundle, readModules, root } from './world/bundle.ts';
+import { bundleOnce, readModules, root } from './world/bundle.ts';
+import { requireLoopback } from './world/loopback.ts';
 import { startPostgres } from './world/postgres.ts';
 import { applySchema, brands, type Sessions, seed, users } from './world/seed.ts';
-import { requireLoopback, startWorld, type World } from './world/world.ts';
+import type { World } from './world/world.ts';
 
 /** Settings that the Worker takes from the environment; the rest of the environment is none of its business. */
 const PASSED_ON =
@@ -38,12 +39,15 @@ async function start(): Promise<void> {
   rmSync(path.join(directory, 'stack.json'), { force: true });
   const parent = process.ppid;
   setInterval(() => process.ppid !== parent && void end(0), PARENT_MS).unref();
-  const bundled = path.join(directory, 'bundle');
-  const [postgres] = await Promise.all([
-    startPostgres(path.join(directory, 'postgres')),
-    bundle('test/world/worker.ts', bundled),
+  const [postgres, bundled, { startWorld }] = await Promise.all([
+    startPostgres(path.join(directory, 'postgres')).then((server) => {
+      ending.push(() => server.stop());
+      return server;
+    }),
+    bundleOnce('test/world/worker.ts', path.join(directory, 'bundle')),
+    // What it imports takes seconds to load: meanwhile the others are at work.
+    import('./world/world.ts'),
   ]);
-  ending.push(() => postgres.stop());
 
   await postgres.create(DATABASE).catch((error: { code?: string }) => {
     if (error.code !== '42P04') throw error; // It stands already.

@@ -14,6 +14,7 @@ import { type Gateway, startGateway } from './gateway.ts';
 import { type Kms, startKms } from './kms.ts';
 import { KV_LOG, KV_SWITCH } from './kv-log.ts';
 import { endLeftover } from './leftover.ts';
+import { isLoopback, requireLoopback } from './loopback.ts';
 import { type Neon, startNeon } from './neon.ts';
 import { freePort } from './postgres.ts';
 import { simulators } from './providers/index.ts';
@@ -232,16 +233,6 @@ const HOP_BY_HOP = new Set([
   'keep-alive',
   'expect',
 ]);
-
-function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname);
-}
-
-/** A provider gateway without its last slash. Throws where it is not on this machine. */
-export function requireLoopback(url: string): string {
-  if (!isLoopback(new URL(url).hostname)) throw new Error('PROVIDER_GATEWAY must be a loopback address');
-  return url.replace(/\/+$/, '');
-}
 
 function unlimited(limits: unknown): object {
   const lifted = Object.entries(limits as Record<string, object>).map(([name, limit]) => [
