@@ -1,10 +1,11 @@
 import { findProvider } from '../../providers/index.ts';
+import type { ConnectionBody } from '../http/bodies.ts';
 import type { ConnectionRow } from './row.ts';
 
 const NO_WEBHOOKS = { status: 'unsupported' as const, events: [] as string[], last_received_at: null };
 
 /** A connection as callers see it (contract: "A connection"). Times are RFC 3339 UTC. */
-export function viewOf(row: ConnectionRow) {
+export function viewOf(row: ConnectionRow): ConnectionBody {
   return {
     id: row.id,
     provider: row.provider,

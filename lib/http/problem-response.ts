@@ -30,7 +30,7 @@ export async function respondToError(error: unknown, c: Context<AppEnv>): Promis
 }
 
 /** Whether a person's browser asks, where people come by: it names text/html, and no JSON. */
-export function prefersHtml(c: Context<AppEnv>): boolean {
+function prefersHtml(c: Context<AppEnv>): boolean {
   const accept = c.req.header('accept') ?? '';
   const forPeople = !c.req.path.startsWith('/api/') || c.req.path.endsWith('/callback');
   return forPeople && accept.includes('text/html') && !accept.includes('json');

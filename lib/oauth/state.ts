@@ -36,7 +36,7 @@ const flowRecord = z
   .pipe(flow);
 
 /** A state is 32 random bytes in base64url; anything else was never ours. */
-export function isState(value: string): boolean {
+function isState(value: string): boolean {
   return /^[A-Za-z0-9_-]{43}$/.test(value);
 }
 
