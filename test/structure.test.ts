@@ -86,7 +86,7 @@ test('the code for a URL is found by its path', () => {
 
 test('every provider has a simulator, and every simulator a provider', () => {
   const store = { get: () => undefined, set: () => undefined, delete: () => undefined, list: () => [] };
-  const client = { id: '', secret: '', redirectUris: [] };
+  const client = { id: '', secret: '', redirectUris: [], settings: {} };
   const simulated = simulators.map(
     (make) => make({ store, client, now: Date.now, secret: (value) => value }).provider,
   );

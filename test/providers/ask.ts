@@ -12,7 +12,7 @@ export function simulate(factory: SimulatorFactory) {
     store: openStores(':memory:').of('provider'),
     now: () => Date.UTC(2026, 10, 24),
   };
-  const client = { id: '', secret: '', redirectUris: [] };
+  const client = { id: '', secret: '', redirectUris: [], settings: {} };
   const simulator = factory({ store, now, client, secret: (value) => value });
   const issue = (options?: Record<string, string>): IssuedKey => {
     const key = simulator.issueKey?.(options);

@@ -12,7 +12,7 @@ export interface Probing {
 
 export function probing(provider: Provider, factory: SimulatorFactory): Probing {
   const store = openStores(':memory:').of(provider.id);
-  const client = { id: '', secret: '', redirectUris: [] };
+  const client = { id: '', secret: '', redirectUris: [], settings: {} };
   const simulator = factory({ store, client, now: Date.now, secret: (value) => value });
   return {
     store,

@@ -53,10 +53,15 @@ export async function startGateway(simulators: readonly Simulator[], port = 0): 
     const [, host = '', ...rest] = pathname.split('/');
     if (host === '_world') return bend(rest, request);
     if (host === 'favicon.ico') return new Response(null, { status: 204 });
-    const found = simulators.find((each) => each.host(host));
+    const path = `/${rest.join('/')}`;
+    const real = new Request(`https://${host}${path}${search}`, {
+      method: request.method,
+      headers: request.headers,
+      ...(request.method !== 'GET' && request.method !== 'HEAD' && { body: await request.arrayBuffer() }),
+    });
+    const found = await simulatorOf(host, real);
     if (!found) return new Response(`nobody answers at ${host}`, { status: 502 });
 
-    const path = `/${rest.join('/')}`;
     const call: Call = { provider: found.provider, method: request.method, host, path, status: 'dropped' };
     calls.push(call);
     const fault = take(call);
@@ -69,15 +74,17 @@ export async function startGateway(simulators: readonly Simulator[], port = 0): 
       });
     }
     if (fault?.drop === 'before') return 'drop';
-    const real = new Request(`https://${host}${path}${search}`, {
-      method: request.method,
-      headers: request.headers,
-      ...(request.method !== 'GET' && request.method !== 'HEAD' && { body: await request.arrayBuffer() }),
-    });
     const response = await found.fetch(real);
     if (fault?.drop === 'after') return 'drop';
     call.status = response.status;
     return response;
+  }
+
+  async function simulatorOf(host: string, request: Request): Promise<Simulator | undefined> {
+    for (const each of simulators.filter((candidate) => candidate.host(host))) {
+      if (!each.claims || (await each.claims(request.clone()))) return each;
+    }
+    return undefined;
   }
 
   function take(call: Call): Fault | undefined {

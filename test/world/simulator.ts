@@ -5,6 +5,8 @@ export interface RegisteredClient {
   id: string;
   secret: string;
   redirectUris: string[];
+  /** What else the console gave (a developer token, an App's id and key), by its name behind the provider's prefix. */
+  settings: Record<string, string>;
 }
 
 export interface SimulatorContext {
@@ -35,6 +37,10 @@ export interface Simulator {
   provider: string;
   /** Whether the provider answers at this host name. */
   host(hostname: string): boolean;
+  /** Where two providers answer at one host: whether this request is for this one. */
+  claims?(request: Request): boolean | Promise<boolean>;
+  /** Makes the client's `settings` that the local stack has by default. */
+  settings?: Record<string, () => string>;
   fetch(request: Request): Response | Promise<Response>;
   /** Makes a key in the provider's settings; `options` bend it (permissions, account), each simulator says how. */
   issueKey?(options?: Record<string, string>): IssuedKey;

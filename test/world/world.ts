@@ -86,9 +86,9 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   const clients: Record<string, string> = {};
   const known = simulators.map((make) => {
     // Each simulator is made twice: its id names its store and its client.
-    const { provider } = make({
+    const { provider, settings: defaults = {} } = make({
       store: stores.of('none'),
-      client: { id: '', secret: '', redirectUris: [] },
+      client: { id: '', secret: '', redirectUris: [], settings: {} },
       now,
       secret,
     });
@@ -99,9 +99,19 @@ export async function startWorld(options: WorldOptions): Promise<World> {
       remembered(`${provider}/client-secret`, () => randomBytes(24).toString('hex'));
     clients[`${prefix}_CLIENT_ID`] = id;
     clients[`${prefix}_CLIENT_SECRET`] = secret(clientSecret);
+    const settings = settingsOf(prefix, options.env ?? {});
+    for (const [name, make] of Object.entries(defaults)) {
+      settings[name] ??= remembered(`${provider}/${name}`, make);
+      clients[`${prefix}_${name}`] = settings[name];
+    }
     return make({
       store: stores.of(provider),
-      client: { id, secret: clientSecret, redirectUris: [`${url}/api/oauth/${provider}/callback`] },
+      client: {
+        id,
+        secret: clientSecret,
+        redirectUris: [`${url}/api/oauth/${provider}/callback`],
+        settings,
+      },
       now,
       secret,
     });
@@ -240,6 +250,14 @@ function unlimited(limits: unknown): object {
     { ...limit, simple: { limit: 1_000_000_000, period: 60 } },
   ]);
   return Object.fromEntries(lifted);
+}
+
+/** What the environment says of a provider's client beside its id and secret. */
+function settingsOf(prefix: string, env: Record<string, string>): Record<string, string> {
+  const own = Object.entries(env).filter(
+    ([name]) => name.startsWith(`${prefix}_`) && !/_CLIENT_(ID|SECRET)$/.test(name),
+  );
+  return Object.fromEntries(own.map(([name, value]) => [name.slice(prefix.length + 1), value]));
 }
 
 function pick(from: Record<string, string>, names: string[]): Record<string, string> {

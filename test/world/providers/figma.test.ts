@@ -18,7 +18,7 @@ beforeEach(() => {
   store = openStores(':memory:').of('figma');
   simulator = figma({
     store,
-    client: { id: '', secret: '', redirectUris: [] },
+    client: { id: '', secret: '', redirectUris: [], settings: {} },
     now: () => clock,
     secret: (value) => {
       secrets.add(value);

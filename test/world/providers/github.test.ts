@@ -6,7 +6,7 @@ import { openStores } from '../store.ts';
 import { github, githubTokens } from './github.ts';
 
 const CALLBACK = 'https://connect.example/callback';
-const client = { id: 'Iv-test', secret: randomBytes(20).toString('hex'), redirectUris: [CALLBACK] };
+const client = { id: 'Iv-test', secret: randomBytes(20).toString('hex'), redirectUris: [CALLBACK], settings: {} };
 const answerSchema = z.object({
   access_token: z.string(),
   token_type: z.literal('bearer'),

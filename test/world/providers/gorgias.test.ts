@@ -14,7 +14,7 @@ beforeEach(() => {
   store = openStores(':memory:').of('gorgias');
   simulator = gorgias({
     store,
-    client: { id: '', secret: '', redirectUris: [] },
+    client: { id: '', secret: '', redirectUris: [], settings: {} },
     now: () => clock,
     secret: (value) => {
       secrets.add(value);

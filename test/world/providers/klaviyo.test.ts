@@ -28,7 +28,7 @@ beforeEach(() => {
   store = openStores(':memory:').of('klaviyo');
   simulator = klaviyo({
     store,
-    client: { id: '', secret: '', redirectUris: [] },
+    client: { id: '', secret: '', redirectUris: [], settings: {} },
     now: () => clock,
     secret: (value) => {
       secrets.add(value);

@@ -22,7 +22,7 @@ beforeEach(() => {
   store = openStores(':memory:').of('posthog');
   simulator = posthog({
     store,
-    client: { id: '', secret: '', redirectUris: [] },
+    client: { id: '', secret: '', redirectUris: [], settings: {} },
     now: () => clock,
     secret: (value) => {
       secrets.add(value);

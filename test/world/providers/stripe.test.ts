@@ -47,7 +47,7 @@ beforeEach(() => {
   store = openStores(':memory:').of('stripe');
   simulator = stripe({
     store,
-    client: { id: '', secret: '', redirectUris: [] },
+    client: { id: '', secret: '', redirectUris: [], settings: {} },
     now: () => clock,
     secret: (value) => {
       secrets.add(value);

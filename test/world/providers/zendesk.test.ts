@@ -17,7 +17,7 @@ beforeEach(() => {
   store = openStores(':memory:').of('zendesk');
   desk = zendesk({
     store,
-    client: { id: '', secret: '', redirectUris: [] },
+    client: { id: '', secret: '', redirectUris: [], settings: {} },
     now: () => clock,
     secret: (value) => {
       secrets.add(value);
