@@ -58,13 +58,14 @@ create table if not exists connections (
   status text not null check (status in ('connected', 'reauthorization_required', 'disconnected')),
   account_id text not null,
   account_name text,
+  grant_id text not null, -- what ends at the provider together: the account of a sign-in, a key by its keyed hash
   scopes text[] not null default '{}',
   missing_scopes text[] not null default '{}',
   config jsonb not null default '{}',
   version integer not null default 1, -- of the credential: every sealing is a new one, bound into the envelope
   data_key_id uuid references data_keys (id) on delete set null,
   credential bytea, -- envelope: the access token or the key
-  refresh_token bytea, -- envelope
+  refresh_token bytea, -- envelope: what the next access token is asked with, be it the key that was pasted
   expires_at timestamptz,
   refresh_token_expires_at timestamptz,
   refresh_at timestamptz, -- when it is due for a refresh
@@ -79,7 +80,7 @@ create table if not exists connections (
   check (status <> 'disconnected' or (credential is null and refresh_token is null))
 );
 create index if not exists connections_by_brand on connections (brand_id) where brand_id is not null;
-create index if not exists connections_by_account on connections (provider, account_id) where status <> 'disconnected';
+create index if not exists connections_by_grant on connections (provider, grant_id) where status <> 'disconnected';
 create index if not exists connections_by_data_key on connections (data_key_id);
 create index if not exists connections_due on connections (refresh_at) where status = 'connected' and refresh_at is not null;
 
@@ -101,6 +102,7 @@ create table if not exists revocations (
   tenant_id uuid not null,
   provider text not null,
   account_id text not null,
+  grant_id text not null,
   config jsonb not null,
   version integer not null,
   data_key_id uuid references data_keys (id) on delete cascade,
@@ -115,7 +117,7 @@ create table if not exists revocations (
   created_at timestamptz not null default now()
 );
 create index if not exists revocations_due on revocations (next_attempt_at);
-create index if not exists revocations_by_account on revocations (provider, account_id);
+create index if not exists revocations_by_grant on revocations (provider, grant_id);
 
 create table if not exists audit_log (
   id uuid primary key default gen_random_uuid(),

@@ -24,8 +24,15 @@ export function readConfigFields(
   for (const field of provider.config) {
     const value = Object.hasOwn(given, field.name) ? given[field.name] : undefined;
     if (value === undefined) {
-      if (field.required)
+      if (field.required || (field.unless !== undefined && !Object.hasOwn(given, field.unless)))
         errors.push({ path: prefix + field.name, message: `${field.label} is needed. ${field.help}` });
+      continue;
+    }
+    if (field.unless !== undefined && Object.hasOwn(given, field.unless)) {
+      errors.push({
+        path: prefix + field.name,
+        message: `Give ${field.name} or ${field.unless}, not both. ${field.help}`,
+      });
       continue;
     }
     const text = typeof value === 'string' ? (field.normalize?.(value) ?? value) : undefined;

@@ -1,5 +1,4 @@
 import * as z from 'zod';
-import type { OAuthClient } from '../providers/provider.ts';
 import { unavailable } from './problem.ts';
 
 /** The Worker's settings, checked once an isolate; names and meaning stand in the README. */
@@ -42,15 +41,14 @@ export function readConfig(env: object): Config {
   return result.data;
 }
 
-/** A provider's OAuth client: `ID_CLIENT_ID` and `ID_CLIENT_SECRET`. Undefined where either is missing. */
-export function oauthClient(env: object, providerId: string): OAuthClient | undefined {
-  const prefix = providerId.toUpperCase();
-  const settings: Record<string, unknown> = { ...env };
-  const id = settings[`${prefix}_CLIENT_ID`];
-  const secret = settings[`${prefix}_CLIENT_SECRET`];
-  return typeof id === 'string' && id !== '' && typeof secret === 'string' && secret !== ''
-    ? { id, secret }
-    : undefined;
+/** What is set with a provider's prefix, by the names behind it: `CLIENT_ID` of `GITHUB_CLIENT_ID`. */
+export function providerSettings(env: object, providerId: string): Readonly<Record<string, string>> {
+  const prefix = `${providerId.toUpperCase()}_`;
+  const own = Object.entries(env).filter(
+    (entry): entry is [string, string] =>
+      entry[0].startsWith(prefix) && typeof entry[1] === 'string' && entry[1] !== '',
+  );
+  return Object.fromEntries(own.map(([name, value]) => [name.slice(prefix.length), value]));
 }
 
 /** The page callbacks land on unless the flow says otherwise. */

@@ -22,9 +22,9 @@ const MAX_ANSWER_BYTES = 512 * 1024;
  * headers to another origin. The answer is read to a bound, and parsed where it is JSON, whatever its
  * content type says. Throws `OutboundError`, which holds nothing of the request or the answer.
  */
-export async function send(request: HttpRequest, meter: Meter, deadlineMs = DEADLINE_MS): Promise<Answer> {
+export async function send(request: HttpRequest, meter: Meter, leftMs = DEADLINE_MS): Promise<Answer> {
   meter.provider += 1;
-  const signal = AbortSignal.timeout(deadlineMs);
+  const signal = AbortSignal.timeout(Math.min(leftMs, DEADLINE_MS));
   try {
     const response = await fetch(request.url, {
       method: request.method,
@@ -52,8 +52,14 @@ export async function send(request: HttpRequest, meter: Meter, deadlineMs = DEAD
 
 function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(text, exactInteger);
   } catch {
     return undefined;
   }
+}
+
+/** Integers past 2^53 become their digits as text, since a number would be another one. */
+function exactInteger(_: string, value: unknown, context?: { source?: string }): unknown {
+  const isInexact = Number.isInteger(value) && !Number.isSafeInteger(value);
+  return isInexact && /^-?\d+$/.test(context?.source ?? '') ? context?.source : value;
 }

@@ -2,6 +2,9 @@ import type { Answer, Provider } from '../providers/provider.ts';
 import { OutboundError } from './outbound.ts';
 import { Problem } from './problem.ts';
 
+/** The longest wait that a provider is known to mean, in seconds: a monthly allowance that is used up. */
+const LONGEST_WAIT = 31 * 86_400;
+
 /** Makes a call to a provider, and turns what keeps an answer from coming into a problem. */
 export async function askProvider(provider: Provider, call: () => Promise<Answer>): Promise<Answer> {
   try {
@@ -24,13 +27,15 @@ export async function askProvider(provider: Provider, call: () => Promise<Answer
 /** The problem an answer stands for that tells nothing about the credential. */
 export function providerFailure(provider: Provider, answer: Answer): Problem {
   if (answer.status !== 429) return unexpected(provider, `status ${answer.status}`);
+  return rateLimited(provider, retryAfterSeconds(answer.headers.get('retry-after'), Date.now()));
+}
+
+/** The problem of too many requests at the provider; a minute to wait where it does not say. */
+export function rateLimited(provider: Provider, retryAfter = 60): Problem {
   return new Problem(
     'unavailable',
     `${provider.name} is limiting requests at the moment. Try again a little later.`,
-    {
-      retryAfter: retryAfterSeconds(answer.headers.get('retry-after'), Date.now()),
-      reason: 'provider rate limit',
-    },
+    { retryAfter: Math.max(1, retryAfter), reason: 'provider rate limit' },
   );
 }
 
@@ -42,9 +47,9 @@ function unexpected(provider: Provider, reason: string): Problem {
   );
 }
 
-/** Retry-After (RFC 9110 section 10.2.3), in seconds or as a date; a minute where it is missing or odd. */
-function retryAfterSeconds(value: string | null, now: number): number {
-  if (value === null) return 60;
-  const seconds = /^\d{1,5}$/.test(value) ? Number(value) : (Date.parse(value) - now) / 1000;
-  return seconds > 0 && seconds <= 86_400 ? Math.ceil(seconds) : 60;
+/** Retry-After (RFC 9110 section 10.2.3), in seconds or as a date; undefined where it is missing or odd. */
+function retryAfterSeconds(value: string | null, now: number): number | undefined {
+  if (value === null) return undefined;
+  const seconds = /^\d{1,9}$/.test(value) ? Number(value) : (Date.parse(value) - now) / 1000;
+  return seconds > 0 && seconds <= LONGEST_WAIT ? Math.ceil(seconds) : undefined;
 }

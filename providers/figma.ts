@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { Access, Account, Answer, Finding, Provider } from './provider.ts';
+import { type Access, type Account, type Answer, type Finding, getJson, type Provider } from './provider.ts';
 
 const me = z.object({ id: z.string().min(1), handle: z.string(), email: z.string().nullish() });
 const team = z.object({ name: z.string(), folders: z.array(z.unknown()) });
@@ -38,6 +38,7 @@ export const figma = {
   ],
   auth: {
     type: 'api_key',
+    lifetimeDays: (token) => (isPlanToken(token) ? 365 : 90),
     key: {
       name: 'api_key',
       label: 'Access token',
@@ -46,20 +47,18 @@ export const figma = {
       help: `In Figma, from the account menu, under Settings, Security, Personal access tokens: choose Generate new token, with the longest expiration (90 days) and the scopes ${scopes}.`,
     },
   },
-  probe: {
+  *probe(access) {
     // No other call says whose a token is, and this one takes no plan access token.
-    request: (access) => ({
-      method: 'GET',
-      url: `https://api.figma.com${isPlanToken(access) && access.config.team_id ? `/v2/teams/${access.config.team_id}/folders` : '/v1/me'}`,
-      headers: { accept: 'application/json', 'x-figma-token': access.credential },
-    }),
-    read: (answer, access) => {
-      const account = accountOf(answer, access);
-      if (account) return { finding: 'works', account };
-      if (answer.status !== 403 && answer.status !== 404) return undefined;
-      const said = refusal.safeParse(answer.json);
-      return said.success ? refused(answer.status, said.data, access) : undefined;
-    },
+    const own = isPlanToken(access.credential) && access.config.team_id;
+    const answer = yield getJson(
+      `https://api.figma.com${own ? `/v2/teams/${access.config.team_id}/folders` : '/v1/me'}`,
+      { 'x-figma-token': access.credential },
+    );
+    const account = accountOf(answer, access);
+    if (account) return { finding: 'works', account };
+    if (answer.status !== 403 && answer.status !== 404) return undefined;
+    const said = refusal.safeParse(answer.json);
+    return said.success ? refused(answer.status, said.data, access) : undefined;
   },
   revocation: {
     unsupported:
@@ -71,13 +70,13 @@ export const figma = {
 } satisfies Provider;
 
 /** That the prefix tells the two kinds apart is seen in secret scanners, not in Figma’s documents. */
-function isPlanToken({ credential }: Access): boolean {
-  return credential.startsWith('figp_');
+function isPlanToken(token: string): boolean {
+  return token.startsWith('figp_');
 }
 
 function accountOf(answer: Answer, access: Access): Account | undefined {
   if (answer.status !== 200) return undefined;
-  if (isPlanToken(access)) {
+  if (isPlanToken(access.credential)) {
     const body = team.safeParse(answer.json);
     const id = access.config.team_id;
     return body.success && id !== undefined ? { id, name: body.data.name } : undefined;
@@ -88,7 +87,7 @@ function accountOf(answer: Answer, access: Access): Account | undefined {
 
 /** Figma answers 403 to dead tokens and to living ones; the sentence tells which. */
 function refused(status: number, said: string, access: Access): Finding | undefined {
-  const plan = isPlanToken(access);
+  const plan = isPlanToken(access.credential);
   if (/^invalid scope/i.test(said)) {
     const needed =
       /\b[a-z_]+:[a-z_]+(?= scope)/.exec(said)?.[0] ?? (plan ? 'folders:read' : 'current_user:read');

@@ -1,5 +1,19 @@
 import * as z from 'zod';
-import { type Access, clientSecretBasic, type Provider, postJson, readTokenResponse } from './provider.ts';
+import {
+  type Access,
+  type Answer,
+  bearer,
+  clientSecretBasic,
+  type Finding,
+  getJson,
+  type OAuth2,
+  type OAuthClient,
+  type Provider,
+  postJson,
+  type Revocation,
+  readTokenResponse,
+  scopeList,
+} from './provider.ts';
 
 const apiVersion = '2026-03-10';
 
@@ -12,17 +26,54 @@ const headers = {
 
 const user = z.object({ id: z.number().int().positive(), login: z.string().min(1) });
 
+const installations = z.object({
+  installations: z.array(
+    z.object({ permissions: z.record(z.string(), z.string()), suspended_at: z.string().nullish() }),
+  ),
+});
+
+/** What the App asks for in its settings: https://docs.github.com/en/apps/creating-github-apps/registering-a-github-app/choosing-permissions-for-a-github-app */
+const permissions = ['metadata', 'contents', 'pull_requests', 'actions', 'deployments'];
+
+/** What both kinds of app do alike. */
+const signIn = {
+  type: 'oauth',
+  authorizationEndpoint: () => 'https://github.com/login/oauth/authorize',
+  issuer: 'https://github.com/login/oauth',
+  scopeSeparator: ' ',
+  pkce: true,
+  // Errors come at 200; an unknown client is a 404 page.
+  *exchange({ client, code, codeVerifier, redirectUri }) {
+    return readTokenResponse(
+      yield tokenRequest(client, { code, redirect_uri: redirectUri, code_verifier: codeVerifier }),
+    );
+  },
+  // https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/refreshing-user-access-tokens
+  refresh: {
+    *request({ client, token }) {
+      return readTokenResponse(
+        yield tokenRequest(client, { grant_type: 'refresh_token', refresh_token: token }),
+      );
+    },
+    reuse: 'never',
+    dead: ['bad_refresh_token'],
+  },
+  clientErrors: ['incorrect_client_credentials'],
+} satisfies Omit<OAuth2, 'scopes'>;
+
 /** https://docs.github.com/en/rest/apps/oauth-applications: these take the app's own credentials. */
 const endAccess = (what: 'grant' | 'token') => ({
-  request: ({ credential, client }: Access & { client: { id: string; secret: string } }) => ({
+  request: ({ credential, client }: Access) => ({
     method: 'DELETE' as const,
     url: `https://api.github.com/applications/${encodeURIComponent(client.id)}/${what}`,
     headers: { ...headers, authorization: clientSecretBasic(client), 'content-type': 'application/json' },
     body: JSON.stringify({ access_token: credential }),
   }),
   // 404 and 422: the token is unknown, so there is nothing left to end.
-  ended: ({ status }: { status: number }) => status === 204 || status === 404 || status === 422,
+  ended: ({ status }: Answer) => status === 204 || status === 404 || status === 422,
 });
+
+const revocation = { grant: endAccess('grant'), token: endAccess('token') } satisfies Revocation;
 
 /** GitHub as an OAuth App: https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps */
 export const github = {
@@ -31,44 +82,61 @@ export const github = {
   category: 'development',
   docs: 'https://docs.github.com/en/rest',
   config: [],
-  auth: {
-    type: 'oauth',
-    authorizationEndpoint: () => 'https://github.com/login/oauth/authorize',
-    issuer: 'https://github.com/login/oauth',
-    // There is no narrower scope that reads private repositories; it covers their hooks, too.
-    scopes: ['repo'],
-    scopeSeparator: ' ',
-    pkce: true,
-    codeRequest: ({ client, code, codeVerifier, redirectUri }) =>
-      postJson('https://github.com/login/oauth/access_token', {
-        client_id: client.id,
-        client_secret: client.secret,
-        code,
-        redirect_uri: redirectUri,
-        code_verifier: codeVerifier,
-      }),
-    // Errors come at 200; an unknown client is a 404 page.
-    tokens: readTokenResponse,
+  // There is no narrower scope that reads private repositories; it covers their hooks, too.
+  auth: { ...signIn, scopes: ['repo'] },
+  *probe({ credential }) {
+    const answer = yield api('/user', credential);
+    const scopes = answer.headers.get('x-oauth-scopes');
+    return works(answer, scopes === null ? {} : { scopes: scopeList(scopes) });
   },
-  probe: {
-    request: ({ credential }) => ({
-      method: 'GET',
-      url: 'https://api.github.com/user',
-      headers: { ...headers, authorization: `Bearer ${credential}` },
-    }),
-    read: (answer) => {
-      const body = user.safeParse(answer.json);
-      if (answer.status !== 200 || !body.success) return undefined;
-      const scopes = answer.headers.get('x-oauth-scopes');
-      return {
-        finding: 'works',
-        account: { id: String(body.data.id), name: body.data.login },
-        ...(scopes !== null && { scopes: scopes.split(/[\s,]+/).filter((scope) => scope !== '') }),
-      };
-    },
-  },
-  revocation: { grant: endAccess('grant'), token: endAccess('token') },
+  revocation,
   tools: [],
   capabilities: ['repositories', 'pull requests', 'CI/CD runs', 'deployments'],
   webhookEvents: ['github.push', 'github.pull_request.opened', 'github.deployment.status'],
 } satisfies Provider;
+
+/**
+ * GitHub as a GitHub App: the user's token reaches what the user may see of the accounts that installed the App.
+ * Which they are is asked with that token; the callback's `installation_id` can be anybody's
+ * (https://docs.github.com/en/apps/creating-github-apps/registering-a-github-app/about-the-setup-url).
+ */
+export const githubApp = {
+  ...github,
+  // The App's own permissions decide.
+  auth: { ...signIn, scopes: [] },
+  *probe({ credential }) {
+    const who = yield api('/user', credential);
+    if (who.status !== 200) return undefined;
+    const answer = yield api('/user/installations?per_page=100', credential);
+    const found = installations.safeParse(answer.json);
+    if (answer.status !== 200 || !found.success) return undefined;
+    const granted = new Map<string, string>();
+    const active = found.data.installations.filter((each) => !each.suspended_at);
+    for (const each of active) for (const entry of Object.entries(each.permissions)) granted.set(...entry);
+    const scopes = [...granted].map(([name, level]) => `${name}:${level}`).sort();
+    const lacking = permissions.filter((name) => !granted.has(name)).map((name) => `${name}:read`);
+    return works(who, { scopes, missing: active.length === 0 ? ['installation'] : lacking });
+  },
+  revocation: {
+    ...revocation,
+    help: 'The App stays installed, without any access of ours: uninstall it in GitHub under Settings, Applications, Installed GitHub Apps.',
+  },
+} satisfies Provider;
+
+function api(path: string, token: string) {
+  return getJson(`https://api.github.com${path}`, { ...headers, ...bearer(token) });
+}
+
+function tokenRequest(client: OAuthClient, grant: Record<string, string | undefined>) {
+  return postJson('https://github.com/login/oauth/access_token', {
+    client_id: client.id,
+    client_secret: client.secret,
+    ...grant,
+  });
+}
+
+function works(answer: Answer, more: { scopes?: string[]; missing?: string[] }): Finding | undefined {
+  const body = user.safeParse(answer.json);
+  if (answer.status !== 200 || !body.success) return undefined;
+  return { finding: 'works', account: { id: String(body.data.id), name: body.data.login }, ...more };
+}

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { Answer, Config, Finding, Provider } from './provider.ts';
+import { type Answer, type Config, type Finding, getJson, type Provider } from './provider.ts';
 
 const account = z.object({
   domain: z.string().regex(/^[\w-]{1,63}$/),
@@ -47,28 +47,21 @@ export const gorgias = {
       help: 'In Gorgias, signed in as account owner or admin, under Settings, Account, REST API: choose Create API key and copy Password (API key). The key may do what its user’s role may; it has to read tickets, users, satisfaction surveys and statistics.',
     },
   },
-  probe: {
-    request: ({ credential, config }) => ({
-      method: 'GET',
-      url: `https://${config.domain}.gorgias.com/api/account`,
-      headers: {
-        accept: 'application/json',
-        authorization: `Basic ${btoa(`${config.email}:${credential}`)}`,
-      },
-    }),
-    read: (answer, { config }) => {
-      const body = account.safeParse(answer.json);
-      if (answer.status !== 200 || !body.success) return refusal(answer, config);
-      const { domain, deactivated_datetime: deactivated, status } = body.data;
-      if (deactivated || (status?.status ?? 'active') !== 'active') {
-        return {
-          finding: 'refused',
-          detail: `The Gorgias account ${domain} is not active. Have its owner reactivate it at Gorgias, then connect again.`,
-        };
-      }
-      // The account has no number and no name but its domain: https://developers.gorgias.com/reference/account
-      return { finding: 'works', account: { id: domain, name: `${domain}.gorgias.com` } };
-    },
+  *probe({ credential, config }) {
+    const answer = yield getJson(`https://${config.domain}.gorgias.com/api/account`, {
+      authorization: `Basic ${btoa(`${config.email}:${credential}`)}`,
+    });
+    const body = account.safeParse(answer.json);
+    if (answer.status !== 200 || !body.success) return refusal(answer, config);
+    const { domain, deactivated_datetime: deactivated, status } = body.data;
+    if (deactivated || (status?.status ?? 'active') !== 'active') {
+      return {
+        finding: 'refused',
+        detail: `The Gorgias account ${domain} is not active. Have its owner reactivate it at Gorgias, then connect again.`,
+      };
+    }
+    // The account has no number and no name but its domain: https://developers.gorgias.com/reference/account
+    return { finding: 'works', account: { id: domain, name: `${domain}.gorgias.com` } };
   },
   revocation: {
     unsupported:

@@ -1,12 +1,17 @@
 import { figma } from './figma.ts';
-import { github } from './github.ts';
+import { ga4 } from './ga4.ts';
+import { github, githubApp } from './github.ts';
+import { googleAds } from './google-ads.ts';
 import { gorgias } from './gorgias.ts';
 import { klaviyo } from './klaviyo.ts';
+import { meta } from './meta.ts';
 import { posthog } from './posthog.ts';
 import type { Provider } from './provider.ts';
 import { railway } from './railway.ts';
 import { shopify } from './shopify.ts';
+import { slack } from './slack.ts';
 import { stripe } from './stripe.ts';
+import { tiktok } from './tiktok.ts';
 import { vercel } from './vercel.ts';
 import { zendesk } from './zendesk.ts';
 
@@ -14,19 +19,22 @@ import { zendesk } from './zendesk.ts';
 export const providers: readonly Provider[] = [
   shopify,
   stripe,
+  meta,
+  googleAds,
+  tiktok,
   klaviyo,
   posthog,
+  ga4,
   gorgias,
   zendesk,
+  slack,
   github,
   vercel,
   railway,
   figma,
 ];
 
-const byId = new Map(providers.map((provider) => [provider.id, provider]));
-
-/** The provider of that id, or undefined. */
-export function findProvider(id: string): Provider | undefined {
-  return byId.get(id);
-}
+/** Definitions that stand in for the usual one of their id where the deployment has the setting `ID_SETTING`. */
+export const alternatives: ReadonlyArray<{ setting: string; provider: Provider }> = [
+  { setting: 'APP_ID', provider: githubApp },
+];

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { Provider } from './provider.ts';
+import { getJson, type Provider } from './provider.ts';
 
 /** The newest revision that its OpenAPI description and SDK name; each lives about two years. */
 const revision = '2026-07-15';
@@ -39,42 +39,36 @@ export const klaviyo = {
         ? 'That is the public API key (site ID). Paste a private key, which begins with pk_.'
         : undefined,
   },
-  probe: {
-    request: ({ credential }) => ({
-      method: 'GET',
-      url: 'https://a.klaviyo.com/api/accounts',
-      headers: {
-        accept: 'application/vnd.api+json',
-        authorization: `Klaviyo-API-Key ${credential}`,
-        revision,
-      },
-    }),
-    read: (answer) => {
-      const body = accounts.safeParse(answer.json);
-      if (answer.status === 200 && body.success) {
-        const [{ id, attributes }] = body.data.data;
-        const name = attributes.contact_information?.organization_name ?? null;
-        return { finding: 'works', account: { id, name } };
-      }
-      const refused = refusal.safeParse(answer.json);
-      const code = refused.success ? refused.data.errors[0].code : undefined;
-      if (answer.status === 401 && code !== undefined) {
-        return {
-          finding: 'refused',
-          detail:
-            'Klaviyo does not know this key: it is mistyped or was deleted. Make a new private key in Klaviyo under Settings, API keys.',
-        };
-      }
-      if (answer.status === 403 && code === 'permission_denied') {
-        return {
-          finding: 'insufficient',
-          detail:
-            'The key works, but may not read the account. A key’s access cannot be changed later: make a new one in Klaviyo under Settings, API keys, with Read Access for Accounts, Campaigns, Flows, Lists, Metrics and Segments.',
-        };
-      }
-      // A 403 that is no JSON is Cloudflare's challenge, and says nothing about the key (klaviyo-api-python #84).
-      return undefined;
-    },
+  *probe({ credential }) {
+    const answer = yield getJson('https://a.klaviyo.com/api/accounts', {
+      accept: 'application/vnd.api+json',
+      authorization: `Klaviyo-API-Key ${credential}`,
+      revision,
+    });
+    const body = accounts.safeParse(answer.json);
+    if (answer.status === 200 && body.success) {
+      const [{ id, attributes }] = body.data.data;
+      const name = attributes.contact_information?.organization_name ?? null;
+      return { finding: 'works', account: { id, name } };
+    }
+    const refused = refusal.safeParse(answer.json);
+    const code = refused.success ? refused.data.errors[0].code : undefined;
+    if (answer.status === 401 && code !== undefined) {
+      return {
+        finding: 'refused',
+        detail:
+          'Klaviyo does not know this key: it is mistyped or was deleted. Make a new private key in Klaviyo under Settings, API keys.',
+      };
+    }
+    if (answer.status === 403 && code === 'permission_denied') {
+      return {
+        finding: 'insufficient',
+        detail:
+          'The key works, but may not read the account. A key’s access cannot be changed later: make a new one in Klaviyo under Settings, API keys, with Read Access for Accounts, Campaigns, Flows, Lists, Metrics and Segments.',
+      };
+    }
+    // A 403 that is no JSON is Cloudflare's challenge, and says nothing about the key (klaviyo-api-python #84).
+    return undefined;
   },
   revocation: {
     unsupported:

@@ -1,12 +1,17 @@
 import * as z from 'zod';
-import type { Provider } from './provider.ts';
+import { bearer, getJson, type Provider } from './provider.ts';
 
 const project = z.object({
   id: z.number().int(),
   uuid: z.string().min(1).nullish(),
   name: z.string().nullish(),
 });
+/** Keys from before there were scopes have none, and may do everything. */
+const ownKey = z.object({ scopes: z.tuple([z.string()], z.string()) });
 const refusal = z.object({ code: z.string(), detail: z.string() });
+
+/** What the tools read. */
+const needed = ['project:read', 'query:read', 'insight:read', 'feature_flag:read', 'session_recording:read'];
 
 /** The app's host by what people write or paste; `i` takes events in and has no private API (posthog.com/docs/api). */
 const cloud = new Map([
@@ -82,37 +87,36 @@ export const posthog = {
     },
     refuse: (key) => notUsable.find(([prefix]) => key.startsWith(prefix))?.[1],
   },
-  probe: {
+  *probe({ credential, config: { host, project_id } }) {
+    // Any key may look at itself, whatever its scopes; older installations know no such call.
+    const key = yield getJson(`https://${host}/api/personal_api_keys/@current/`, bearer(credential));
+    const scopes = key.status === 200 ? ownKey.safeParse(key.json).data?.scopes : undefined;
+    const missing = needed.filter((scope) => scopes !== undefined && !covers(scopes, scope));
     // Answers keys that are limited to this project too, unlike every list (ProjectViewSet.team).
-    request: ({ credential, config }) => ({
-      method: 'GET',
-      url: `https://${config.host}/api/projects/${config.project_id}/`,
-      headers: { accept: 'application/json', authorization: `Bearer ${credential}` },
-    }),
-    read: (answer, { config: { host, project_id } }) => {
-      const found = project.safeParse(answer.json);
-      if (answer.status === 200 && found.success && String(found.data.id) === project_id) {
-        // Each region counts projects on its own; the UUID is everybody's.
-        const { id, uuid, name } = found.data;
-        return { finding: 'works', account: { id: uuid ?? String(id), name: name ?? null } };
-      }
-      const refused = refusal.safeParse(answer.json);
-      if (!refused.success) return undefined;
-      const { code, detail } = refused.data;
-      if (answer.status === 401) {
-        const other = host === 'eu.posthog.com' ? 'us.posthog.com' : 'eu.posthog.com';
-        return {
-          finding: 'refused',
-          detail: `PostHog at ${host} does not know this key. Check that it was not deleted, and that your PostHog is at ${host} and not at ${other}: keys work in one region alone.`,
-        };
-      }
-      if (answer.status === 404 && code === 'not_found') {
-        return { finding: 'refused', detail: `The key’s owner sees no project ${project_id} at ${host}.` };
-      }
-      return answer.status === 403
-        ? { finding: 'insufficient', detail: lacking(detail, project_id) }
-        : undefined;
-    },
+    const answer = yield getJson(`https://${host}/api/projects/${project_id}/`, bearer(credential));
+    const found = project.safeParse(answer.json);
+    if (answer.status === 200 && found.success && String(found.data.id) === project_id) {
+      // Each region counts projects on its own; the UUID is everybody's.
+      const { id, uuid, name } = found.data;
+      const account = { id: uuid ?? String(id), name: name ?? null };
+      return { finding: 'works', account, missing, ...(scopes && { scopes }) };
+    }
+    const refused = refusal.safeParse(answer.json);
+    if (!refused.success) return undefined;
+    const { code, detail } = refused.data;
+    if (answer.status === 401) {
+      const other = host === 'eu.posthog.com' ? 'us.posthog.com' : 'eu.posthog.com';
+      return {
+        finding: 'refused',
+        detail: `PostHog at ${host} does not know this key. Check that it was not deleted, and that your PostHog is at ${host} and not at ${other}: keys work in one region alone.`,
+      };
+    }
+    if (answer.status === 404 && code === 'not_found') {
+      return { finding: 'refused', detail: `The key’s owner sees no project ${project_id} at ${host}.` };
+    }
+    return answer.status === 403
+      ? { finding: 'insufficient', detail: lacking(detail, project_id, missing) }
+      : undefined;
   },
   revocation: {
     unsupported:
@@ -123,11 +127,17 @@ export const posthog = {
   webhookEvents: [],
 } satisfies Provider;
 
+/** Writing includes reading, and `*` is everything (posthog/permissions.py). */
+function covers(scopes: readonly string[], scope: string): boolean {
+  return ['*', scope, scope.replace(/:read$/, ':write')].some((each) => scopes.includes(each));
+}
+
 /** What a person must change, by the detail of a 403 (posthog/permissions.py). */
-function lacking(detail: string, projectId: string | undefined): string {
+function lacking(detail: string, projectId: string | undefined, missing: string[]): string {
   const scope = /missing required scope '([a-z_]+:(?:read|write))'/.exec(detail)?.[1];
   if (scope !== undefined) {
-    return `The key works, but lacks the scope ${scope}. Add it in PostHog under Settings, Account, Personal API keys.`;
+    const all = [...new Set([scope, ...missing])].join(', ');
+    return `The key works, but lacks ${all}. Add what is missing in PostHog under Settings, Account, Personal API keys.`;
   }
   if (/does not allow using personal API keys/.test(detail)) {
     return 'Your PostHog organization does not let members use personal API keys. Ask an admin of it to allow them, or to make the key.';

@@ -10,7 +10,8 @@ export interface Provider {
   auth: Auth;
   /** What must be known beside the credential, and is no secret. */
   config: Field[];
-  probe: Probe;
+  /** Shows whether a credential works, and whose it is. Undefined leaves the last answer to its status. */
+  probe: (access: Access) => Dialogue<Finding | undefined>;
   revocation: Revocation;
   /** Agent tools that a connection enables. */
   tools: string[];
@@ -37,6 +38,8 @@ export interface Field {
   name: string;
   label: string;
   required: boolean;
+  /** The field that stands in for this one: exactly one of the two is given. */
+  unless?: string;
   /** A regular expression the whole value must match, as in HTML's pattern attribute (flag v). */
   pattern: string;
   /** Where a person finds it in the product. */
@@ -47,18 +50,51 @@ export interface Field {
 
 export type Auth = OAuth2 | ApiKey;
 
-/** A key that a person makes in the product's settings and pastes. */
+/**
+ * A talk with the provider, as a file describes and lib/ holds it: each request it yields is answered before the
+ * next is made, and what it returns is what the talk was for.
+ */
+export type Dialogue<Result> = Generator<HttpRequest, Result, Answer>;
+
+/** A key that a person makes in the product's settings and pastes; its `normalize` keeps what is needed of it. */
 export interface ApiKey {
-  type: 'api_key';
+  type: 'api_key' | 'service_account';
   key: Field;
   /** Keys that look right but can't be used, each with the sentence that says so. */
-  refuse?: (key: string) => string | undefined;
+  refuse?: (key: string, config: Config) => string | undefined;
+  /** Days that such a key lives at most, where nothing tells its own end. */
+  lifetimeDays?: (key: string) => number;
+  grant?: KeyGrant;
+}
+
+/** Where calls are made with an access token, which the key is exchanged for again and again. */
+export interface KeyGrant {
+  /** Whether it is so for the key that goes with this config. */
+  applies: (config: Config) => boolean;
+  /** What is signed with the key, for providers that take an assertion (RFC 7523 section 2.1). */
+  assertion?: (key: string) => Assertion;
+  /** The access token request; `assertion` is the signed JWT, or empty. */
+  request: (grant: { key: string; config: Config; assertion: string }) => Dialogue<TokenResult>;
+  /** Errors by which the provider says that the key is none, or none any more. */
+  dead: readonly string[];
+}
+
+/** A JWT signed RS256 (RFC 7515) with a PKCS#8 private key in PEM; `iat` and `exp` are added when it is signed. */
+export interface Assertion {
+  privateKey: string;
+  keyId: string;
+  claims: Readonly<Record<string, string>>;
+  /** Seconds from `iat` to `exp`. */
+  lifetime: number;
 }
 
 /** RFC 6749 authorization code grant, with the provider's own habits. */
 export interface OAuth2 {
   type: 'oauth';
   authorizationEndpoint: (config: Config) => string;
+  /** The authorization request's parameters, made from RFC 6749's own, where they differ. */
+  authorizationParameters?: (standard: Record<string, string>) => Record<string, string>;
+  /** Empty where the provider's console decides instead. */
   scopes: string[];
   /** Between scopes in the authorization request. */
   scopeSeparator: ' ' | ',';
@@ -66,18 +102,44 @@ export interface OAuth2 {
   pkce: boolean;
   /** What `iss` must be when the callback carries it (RFC 9207). */
   issuer?: string;
+  /** The callback's parameter with the authorization code, where it is not `code`. */
+  codeParameter?: string;
   callbackSignature?: CallbackSignature;
-  /** The access token request (RFC 6749 section 4.1.3). */
-  codeRequest: (exchange: CodeExchange) => HttpRequest;
-  /** Reads the token endpoint's answer. */
-  tokens: (answer: Answer) => TokenResult;
+  /** Exchanges the code for tokens (RFC 6749 section 4.1.3). */
+  exchange: (code: CodeExchange) => Dialogue<TokenResult>;
+  /** Absent where tokens never end, or end for good. */
+  refresh?: Refresh;
+  /** Errors by which the provider refuses our own client, whatever the code or token is worth. */
+  clientErrors: readonly string[];
   /** Whether a granted scope covers one that was asked; equality unless said. */
   covers?: (granted: readonly string[], asked: string) => boolean;
 }
 
+/** How an access token is renewed (RFC 6749 section 6). */
+export interface Refresh {
+  request: (grant: RefreshGrant) => Dialogue<TokenResult>;
+  /**
+   * What a refresh token is worth once it was sent: `always` the same one goes on; else each answer brings another,
+   * and the old one works until that is used (so a lost answer can be asked for again), or never.
+   */
+  reuse: 'always' | 'until_successor_used' | 'never';
+  /** Errors by which the provider says that the grant has ended. */
+  dead: readonly string[];
+}
+
+export interface RefreshGrant {
+  client: OAuthClient;
+  /** The refresh token; the access token itself where the provider has no refresh tokens. */
+  token: string;
+  config: Config;
+}
+
+/** Ours at the provider. Its id is empty where a provider connects by a key. */
 export interface OAuthClient {
   id: string;
   secret: string;
+  /** What else is set with the provider's prefix, by the names behind it. */
+  settings: Readonly<Record<string, string>>;
 }
 
 export interface CodeExchange {
@@ -109,7 +171,13 @@ export interface Tokens {
   scopes?: string[];
 }
 
-export type TokenResult = { tokens: Tokens } | { error: string } | { unreadable: true };
+export type TokenResult =
+  | { tokens: Tokens }
+  /** As in RFC 6749 section 5.2, with a sentence for a person where there is more to say. */
+  | { error: string; detail?: string }
+  /** Too many requests; seconds to wait where the provider tells. */
+  | { limited: number | undefined }
+  | { unreadable: true };
 
 export interface HttpRequest {
   method: 'GET' | 'POST' | 'PUT' | 'DELETE';
@@ -129,18 +197,14 @@ export interface Answer {
 export interface Access {
   credential: string;
   config: Config;
+  client: OAuthClient;
+  /** The account that the connection is pinned to, where it exists already. */
+  pinned?: string | undefined;
 }
 
 export interface Account {
   id: string;
   name: string | null;
-}
-
-/** One request that shows whether a credential works, and whose it is. */
-export interface Probe {
-  request: (access: Access) => HttpRequest;
-  /** Undefined leaves the answer to its status: 401 refused, 403 insufficient, the rest unexpected. */
-  read: (answer: Answer, access: Access) => Finding | undefined;
 }
 
 export type Finding =
@@ -150,21 +214,35 @@ export type Finding =
       /** Permissions as the provider tells them now. */
       scopes?: string[];
       missing?: string[];
+      /** When the credential ends at the latest, and only a person can make another. */
+      endsAt?: Date;
     }
   | { finding: 'refused'; detail?: string }
-  | { finding: 'insufficient'; detail?: string };
+  | { finding: 'insufficient'; detail?: string }
+  /** The provider refuses our own client, which says nothing of the credential; `reason` is for the log. */
+  | { finding: 'client_refused'; reason: string }
+  /** Too many requests; seconds to wait where the provider tells. */
+  | { finding: 'limited'; retryAfter?: number };
 
-/** How access ends at the provider: all of a grant, one token of it, or by a person's click. */
+/**
+ * How access ends at the provider: all of a grant, one token of it, or by a person's click. `help` says what is
+ * left to a person where not all ends.
+ */
 export type Revocation =
   | {
       grant: RevocationRequest;
       /** Ends one token and leaves the rest of the grant alone. */
       token?: RevocationRequest;
+      /** The config field that tells credentials which can be ended from those which cannot, where some cannot. */
+      only?: string;
+      help?: string;
     }
   | { unsupported: string };
 
 export interface RevocationRequest {
-  request: (access: Access & { client: OAuthClient }) => HttpRequest;
+  /** Which of a connection's tokens is presented, as RFC 7009 section 2.1 calls them; the access token unless said. */
+  tokenTypeHint?: 'refresh_token';
+  request: (access: Access) => HttpRequest;
   /** Whether the answer means that access has ended, now or before. */
   ended: (answer: Answer) => boolean;
 }
@@ -194,7 +272,7 @@ export function toTokens(body: z.infer<typeof tokenResponse>): Tokens {
     ...(body.refresh_token_expires_in !== undefined && {
       refreshTokenExpiresIn: body.refresh_token_expires_in,
     }),
-    ...(body.scope !== undefined && { scopes: body.scope.split(/[\s,]+/).filter((scope) => scope !== '') }),
+    ...(body.scope !== undefined && { scopes: scopeList(body.scope) }),
   };
 }
 
@@ -205,6 +283,11 @@ export function readTokenResponse(answer: Answer): TokenResult {
   const tokens = tokenResponse.safeParse(answer.json);
   const bearer = tokens.success && (tokens.data.token_type ?? 'bearer').toLowerCase() === 'bearer';
   return answer.status === 200 && bearer ? { tokens: toTokens(tokens.data) } : { unreadable: true };
+}
+
+/** Scopes as answers and headers list them, between commas or spaces. */
+export function scopeList(text: string): string[] {
+  return text.split(/[\s,]+/).filter((scope) => scope !== '');
 }
 
 /** Client authentication by HTTP Basic (RFC 6749 section 2.3.1). */
@@ -220,6 +303,28 @@ export function postJson(url: string, body: unknown, headers: Record<string, str
     body: JSON.stringify(body),
   };
 }
+
+export function postForm(
+  url: string,
+  fields: Readonly<Record<string, string | undefined>>,
+  headers: Record<string, string> = {},
+): HttpRequest {
+  const given = Object.entries(fields).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, value]],
+  );
+  return {
+    method: 'POST',
+    url,
+    headers: { accept: 'application/json', 'content-type': 'application/x-www-form-urlencoded', ...headers },
+    body: new URLSearchParams(given).toString(),
+  };
+}
+
+export function getJson(url: string, headers: Record<string, string> = {}): HttpRequest {
+  return { method: 'GET', url, headers: { accept: 'application/json', ...headers } };
+}
+
+export const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 
 /** Lifetimes over ten years, under a second or not a number are no lifetimes. */
 function seconds(value: unknown): number | undefined {

@@ -1,5 +1,13 @@
 import * as z from 'zod';
-import { type Account, type Answer, type Config, type Finding, type Provider, postJson } from './provider.ts';
+import {
+  type Account,
+  type Answer,
+  bearer,
+  type Config,
+  type Finding,
+  type Provider,
+  postJson,
+} from './provider.ts';
 
 const named = z.object({ id: z.string().min(1), name: z.string() });
 
@@ -41,32 +49,18 @@ export const railway = {
       help: `A workspace token: at ${tokensPage}, choose the workspace and Create. For one environment alone a project token: in the project under Settings, Tokens. Railway has no read-only tokens.`,
     },
   },
-  probe: {
+  *probe({ credential, config }) {
     // Nothing in a token tells its kind, and each kind has its own question: `me` is closed to workspace
     // tokens, and project tokens go into a header of their own.
-    request: ({ credential, config }) => {
-      const bearer = { authorization: `Bearer ${credential}` };
-      switch (config.token_type) {
-        case 'project':
-          return query('{ projectToken { project { id name } environment { id name } } }', {
-            'project-access-token': credential,
-          });
-        case 'account':
-          return query('{ me { id name email } }', bearer);
-        default:
-          return query('{ apiToken { workspaces { id name } } }', bearer);
-      }
-    },
-    read: (answer, { config }) => {
-      // 200 whether it went well or not: the errors decide.
-      const failed = errors.safeParse(answer.json);
-      if (failed.success) return answer.status < 500 ? refused(failed.data.errors, config) : undefined;
-      if (answer.status !== 200) return undefined;
-      const reached = accounts(answer, config);
-      const [account] = reached ?? [];
-      if (account && reached?.length === 1) return { finding: 'works', account };
-      return reached && { finding: 'insufficient', detail: several(reached.length) };
-    },
+    const answer = yield question(credential, config);
+    // 200 whether it went well or not: the errors decide.
+    const failed = errors.safeParse(answer.json);
+    if (failed.success) return answer.status < 500 ? refused(failed.data.errors, config) : undefined;
+    if (answer.status !== 200) return undefined;
+    const reached = accounts(answer, config);
+    const [account] = reached ?? [];
+    if (account && reached?.length === 1) return { finding: 'works', account };
+    return reached && { finding: 'insufficient', detail: several(reached.length) };
   },
   // apiTokenDelete and projectTokenDelete exist; whether a token may end itself is documented nowhere.
   revocation: {
@@ -76,6 +70,19 @@ export const railway = {
   capabilities: ['service status', 'deployment history'],
   webhookEvents: [],
 } satisfies Provider;
+
+function question(credential: string, { token_type }: Config) {
+  switch (token_type) {
+    case 'project':
+      return query('{ projectToken { project { id name } environment { id name } } }', {
+        'project-access-token': credential,
+      });
+    case 'account':
+      return query('{ me { id name email } }', bearer(credential));
+    default:
+      return query('{ apiToken { workspaces { id name } } }', bearer(credential));
+  }
+}
 
 function query(text: string, headers: Record<string, string>) {
   return postJson('https://backboard.railway.com/graphql/v2', { query: text }, headers);

@@ -1,5 +1,13 @@
 import * as z from 'zod';
-import { type Provider, postJson, readTokenResponse } from './provider.ts';
+import {
+  type Answer,
+  type Config,
+  type OAuthClient,
+  type Provider,
+  postJson,
+  readTokenResponse,
+  type TokenResult,
+} from './provider.ts';
 
 const apiVersion = '2026-10';
 
@@ -43,44 +51,42 @@ export const shopify = {
       timestamp: { parameter: 'timestamp', tolerance: 90 },
       bound: ['shop'],
     },
-    codeRequest: ({ client, code, config }) =>
-      postJson(`https://${config.shop}/admin/oauth/access_token`, {
-        client_id: client.id,
-        client_secret: client.secret,
-        code,
-        // Tokens that do not expire stop working for public apps on 2027-01-01.
-        expiring: '1',
-      }),
-    // An hour is what expiring tokens live; an answer that forgets to say so must not live for ever.
-    tokens: (answer) => {
-      const result = readTokenResponse(answer);
-      if (!('tokens' in result) || result.tokens.refreshToken === undefined) return result;
-      return { tokens: { ...result.tokens, expiresIn: result.tokens.expiresIn ?? 3600 } };
+    *exchange({ client, code, config }) {
+      // Tokens that do not expire stop working for public apps on 2027-01-01.
+      return tokens(yield tokenRequest(config, client, { code, expiring: '1' }));
     },
+    refresh: {
+      *request({ client, token, config }) {
+        return tokens(
+          yield tokenRequest(config, client, { grant_type: 'refresh_token', refresh_token: token }),
+        );
+      },
+      // https://shopify.dev/changelog/more-resilient-refreshes-for-expiring-offline-access-tokens
+      reuse: 'until_successor_used',
+      dead: ['invalid_grant'],
+    },
+    clientErrors: ['invalid_client'],
     // A write scope swallows the read scope beside it.
     covers: (granted, asked) =>
       granted.includes(asked) || granted.includes(asked.replace(/^read_/, 'write_')),
   },
-  probe: {
-    request: ({ credential, config }) =>
-      postJson(
-        `https://${config.shop}/admin/api/${apiVersion}/graphql.json`,
-        { query: '{ shop { id name myshopifyDomain } currentAppInstallation { accessScopes { handle } } }' },
-        { 'x-shopify-access-token': credential },
-      ),
-    read: (answer, { config }) => {
-      if (accessDenied.safeParse(answer.json).success) return { finding: 'insufficient' };
-      const body = probe.safeParse(answer.json);
-      if (answer.status !== 200 || !body.success) return undefined;
-      const { shop, currentAppInstallation } = body.data.data;
-      // The shop's own word must be the host that was asked.
-      if (shop.myshopifyDomain !== config.shop) return undefined;
-      return {
-        finding: 'works',
-        account: { id: shop.myshopifyDomain, name: shop.name },
-        scopes: currentAppInstallation.accessScopes.map((scope) => scope.handle),
-      };
-    },
+  *probe({ credential, config }) {
+    const answer = yield postJson(
+      `https://${config.shop}/admin/api/${apiVersion}/graphql.json`,
+      { query: '{ shop { id name myshopifyDomain } currentAppInstallation { accessScopes { handle } } }' },
+      { 'x-shopify-access-token': credential },
+    );
+    if (accessDenied.safeParse(answer.json).success) return { finding: 'insufficient' };
+    const body = probe.safeParse(answer.json);
+    if (answer.status !== 200 || !body.success) return undefined;
+    const { shop, currentAppInstallation } = body.data.data;
+    // The shop's own word must be the host that was asked.
+    if (shop.myshopifyDomain !== config.shop) return undefined;
+    return {
+      finding: 'works',
+      account: { id: shop.myshopifyDomain, name: shop.name },
+      scopes: currentAppInstallation.accessScopes.map((scope) => scope.handle),
+    };
   },
   // Access tokens of the Admin API end when the app is uninstalled, and in no other way:
   // https://shopify.dev/docs/apps/build/authentication-authorization/app-installation/uninstall-app-api-request
@@ -102,6 +108,21 @@ export const shopify = {
   capabilities: [],
   webhookEvents: ['shopify.order.created', 'shopify.product.updated', 'shopify.inventory.changed'],
 } satisfies Provider;
+
+function tokenRequest({ shop }: Config, client: OAuthClient, grant: Record<string, string>) {
+  return postJson(`https://${shop}/admin/oauth/access_token`, {
+    client_id: client.id,
+    client_secret: client.secret,
+    ...grant,
+  });
+}
+
+/** An hour is what expiring tokens live; an answer that forgets to say so must not live for ever. */
+function tokens(answer: Answer): TokenResult {
+  const result = readTokenResponse(answer);
+  if (!('tokens' in result) || result.tokens.refreshToken === undefined) return result;
+  return { tokens: { ...result.tokens, expiresIn: result.tokens.expiresIn ?? 3600 } };
+}
 
 /** Every parameter but the signature, sorted, form-encoded with %20 for a space. */
 function signedQuery(query: URLSearchParams): string {

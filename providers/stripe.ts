@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { Provider } from './provider.ts';
+import { bearer, getJson, type Provider } from './provider.ts';
 
 const apiVersion = '2026-10-28.endive';
 
@@ -36,30 +36,23 @@ export const stripe = {
     },
     refuse: (key) => notUsable.find(([prefix]) => key.startsWith(prefix))?.[1],
   },
-  probe: {
-    request: ({ credential }) => ({
-      method: 'GET',
-      url: 'https://api.stripe.com/v1/account',
-      headers: {
-        accept: 'application/json',
-        authorization: `Bearer ${credential}`,
-        'stripe-version': apiVersion,
-      },
-    }),
-    read: (answer) => {
-      const body = account.safeParse(answer.json);
-      if (answer.status === 200 && body.success) {
-        const { id, email, business_profile, settings } = body.data;
-        const name = settings?.dashboard?.display_name || business_profile?.name || email || null;
-        return { finding: 'works', account: { id, name } };
-      }
-      // A restricted key that may not read the account is a living key, and the refusal names the account.
-      const refused = refusal.safeParse(answer.json);
-      if (answer.status !== 403 || !refused.success) return undefined;
-      const id = /\bacct_[A-Za-z0-9]+/.exec(refused.data.error.message)?.[0];
-      const missing = refused.data.error.message.match(/\brak_[a-z_]+/g) ?? [];
-      return id === undefined ? undefined : { finding: 'works', account: { id, name: null }, missing };
-    },
+  *probe({ credential }) {
+    const answer = yield getJson('https://api.stripe.com/v1/account', {
+      ...bearer(credential),
+      'stripe-version': apiVersion,
+    });
+    const body = account.safeParse(answer.json);
+    if (answer.status === 200 && body.success) {
+      const { id, email, business_profile, settings } = body.data;
+      const name = settings?.dashboard?.display_name || business_profile?.name || email || null;
+      return { finding: 'works', account: { id, name } };
+    }
+    // A restricted key that may not read the account is a living key, and the refusal names the account.
+    const refused = refusal.safeParse(answer.json);
+    if (answer.status !== 403 || !refused.success) return undefined;
+    const id = /\bacct_[A-Za-z0-9]+/.exec(refused.data.error.message)?.[0];
+    const missing = refused.data.error.message.match(/\brak_[a-z_]+/g) ?? [];
+    return id === undefined ? undefined : { finding: 'works', account: { id, name: null }, missing };
   },
   revocation: {
     unsupported:

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { Finding, Provider } from './provider.ts';
+import { bearer, type Finding, getJson, type Provider } from './provider.ts';
 
 const text = z.string().nullish();
 const limited = z.boolean().optional();
@@ -7,6 +7,8 @@ const user = z.object({
   user: z.object({ id: z.string().min(1), name: text, username: text, email: text, limited }),
 });
 const team = z.object({ id: z.string().min(1), name: text, slug: text, limited });
+/** Milliseconds since 1970; tokens made without an expiration have none. */
+const ownToken = z.object({ token: z.object({ expiresAt: z.number().positive().nullish() }) });
 const refusal = z.object({
   error: z.object({ code: z.string(), invalidToken: z.boolean().optional(), saml: z.unknown().optional() }),
 });
@@ -52,47 +54,59 @@ export const vercel = {
       required: true,
       // Tokens from before the prefix are 24 characters and live on.
       pattern: 'vcp_[A-Za-z0-9_\\-]{20,200}|[A-Za-z0-9]{24}',
-      help: `In Vercel under Account Settings, Tokens (${tokens}), choose Create: the team as Scope, and an expiration that suits you. Vercel has no read-only tokens; we only read deployments, domains and build logs.`,
+      help: `In Vercel under Account Settings, Tokens (${tokens}), choose Create: the team as Scope, and an expiration that suits you. Vercel has no read-only tokens; we only read deployments, domains and build logs. Make it for Reeve alone: disconnecting deletes it.`,
     },
     refuse: (key) => notUsable.find(([prefix]) => key.startsWith(prefix))?.[1],
   },
-  probe: {
-    request: ({ credential, config: { team_id } }) => ({
-      method: 'GET',
-      url: `https://api.vercel.com/v2/${team_id === undefined ? 'user' : `teams/${team_id}`}`,
-      headers: { accept: 'application/json', authorization: `Bearer ${credential}` },
-    }),
-    read: (answer, { config: { team_id } }) => {
-      if (answer.status === 200)
-        return team_id === undefined ? ofUser(answer.json) : ofTeam(answer.json, team_id);
-      const refused = refusal.safeParse(answer.json);
-      if (!refused.success) return undefined;
-      const { invalidToken, saml } = refused.data.error;
-      // A dead token is a 403 too; the flag tells, as in Vercel's own CLI.
-      if (answer.status === 401 || (answer.status === 403 && invalidToken)) {
-        return {
-          finding: 'refused',
-          detail: `Vercel does not accept this token: it is mistyped, was deleted or has expired. Create a new one at ${tokens}.`,
-        };
-      }
-      if (answer.status === 404 && team_id !== undefined) {
-        return {
-          finding: 'refused',
-          detail: `Vercel knows no team ${team_id}. Check the Team ID in the team’s Settings, General.`,
-        };
-      }
-      if (answer.status !== 403) return undefined;
-      if (saml) {
-        return {
-          finding: 'insufficient',
-          detail: `The team wants its members to sign in with SSO. Sign in to the team in Vercel, then create a new token at ${tokens} with the team as Scope.`,
-        };
-      }
-      return team_id === undefined ? noAccount : noTeam(team_id);
-    },
+  *probe({ credential, config: { team_id } }) {
+    const path = team_id === undefined ? 'user' : `teams/${team_id}`;
+    const answer = yield getJson(`https://api.vercel.com/v2/${path}`, bearer(credential));
+    if (answer.status === 200) {
+      const found = team_id === undefined ? ofUser(answer.json) : ofTeam(answer.json, team_id);
+      if (found?.finding !== 'works') return found;
+      const own = yield getJson('https://api.vercel.com/v5/user/tokens/current', bearer(credential));
+      const endsAt = own.status === 200 ? ownToken.safeParse(own.json).data?.token.expiresAt : undefined;
+      return { ...found, ...(endsAt && { endsAt: new Date(endsAt) }) };
+    }
+    const refused = refusal.safeParse(answer.json);
+    if (!refused.success) return undefined;
+    const { invalidToken, saml } = refused.data.error;
+    // A dead token is a 403 too; the flag tells, as in Vercel's own CLI.
+    if (answer.status === 401 || (answer.status === 403 && invalidToken)) {
+      return {
+        finding: 'refused',
+        detail: `Vercel does not accept this token: it is mistyped, was deleted or has expired. Create a new one at ${tokens}.`,
+      };
+    }
+    if (answer.status === 404 && team_id !== undefined) {
+      return {
+        finding: 'refused',
+        detail: `Vercel knows no team ${team_id}. Check the Team ID in the team’s Settings, General.`,
+      };
+    }
+    if (answer.status !== 403) return undefined;
+    if (saml) {
+      return {
+        finding: 'insufficient',
+        detail: `The team wants its members to sign in with SSO. Sign in to the team in Vercel, then create a new token at ${tokens} with the team as Scope.`,
+      };
+    }
+    return team_id === undefined ? noAccount : noTeam(team_id);
   },
   revocation: {
-    unsupported: `Delete the token in Vercel under Account Settings, Tokens (${tokens}).`,
+    // https://docs.vercel.com/docs/rest-api/reference/endpoints/authentication/delete-an-authentication-token
+    grant: {
+      request: ({ credential }) => ({
+        method: 'DELETE',
+        url: 'https://api.vercel.com/v3/user/tokens/current',
+        headers: { accept: 'application/json', ...bearer(credential) },
+      }),
+      ended: ({ status, json }) =>
+        status === 200 ||
+        status === 401 ||
+        status === 404 ||
+        (status === 403 && refusal.safeParse(json).data?.error.invalidToken === true),
+    },
   },
   tools: [],
   capabilities: ['deployment status', 'domains', 'build logs'],

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { Config, Provider } from './provider.ts';
+import { bearer, type Config, getJson, type Provider, postJson, readTokenResponse } from './provider.ts';
 
 const me = z.object({
   user: z.object({
@@ -11,6 +11,11 @@ const me = z.object({
 
 const nobody = z.object({ user: z.object({ role: z.string() }) });
 const noHelpDesk = z.object({ error: z.object({ title: z.string().startsWith('No help desk') }) });
+
+/** https://developer.zendesk.com/documentation/api-basics/authentication/oauth-migration/ */
+const lastDayOfApiTokens = new Date('2027-04-30T00:00:00Z');
+
+const oauthClients = 'Admin Center under Apps and integrations, APIs, OAuth clients';
 
 /** https://developer.zendesk.com/api-reference/introduction/security-and-auth/ */
 export const zendesk = {
@@ -29,58 +34,115 @@ export const zendesk = {
       normalize: (value) => /^https:\/\/([^/.]+)\.zendesk\.com(?:\/|$)/.exec(value)?.[1] ?? value,
     },
     {
+      name: 'client_id',
+      label: 'OAuth client’s unique identifier',
+      required: false,
+      unless: 'email',
+      pattern: '[A-Za-z0-9_.\\-]{1,128}',
+      help: `In ${oauthClients}: add a client of the kind Confidential, and copy its Unique identifier. Leave it empty only for an old API token.`,
+    },
+    {
       name: 'email',
       label: 'Agent’s e-mail',
-      required: true,
+      required: false,
+      unless: 'client_id',
       // ASCII alone: it becomes the user name of HTTP Basic.
       pattern: "[A-Za-z0-9._%+'\\-]{1,64}@[A-Za-z0-9\\-]{1,63}(\\.[A-Za-z0-9\\-]{1,63}){1,8}",
-      help: 'The e-mail address of the agent or admin whose name the agent shall act in.',
+      help: 'With an old API token alone: the e-mail address of the agent or admin whose name the agent shall act in.',
     },
   ],
   auth: {
     type: 'api_key',
     key: {
       name: 'api_key',
-      label: 'API token',
+      label: 'Client secret or API token',
       required: true,
-      pattern: '[A-Za-z0-9]{20,128}',
-      help: 'In Admin Center under Apps and integrations, APIs, API tokens. Zendesk makes no new tokens since 2026-10-27, and all of them end on 2027-04-30.',
+      pattern: '[A-Za-z0-9_\\-]{20,256}',
+      help: `The secret of the OAuth client, shown once in ${oauthClients}. An old API token works until 2027-04-30; Zendesk makes no new ones.`,
+    },
+    grant: {
+      applies: isOAuth,
+      // https://developer.zendesk.com/api-reference/ticketing/oauth/grant_type_tokens/
+      *request({ key, config }) {
+        const answer = yield postJson(`https://${config.subdomain}.zendesk.com/oauth/tokens`, {
+          grant_type: 'client_credentials',
+          client_id: config.client_id,
+          client_secret: key,
+          scope: 'read',
+          // A day, of the two that are the most.
+          expires_in: 86_400,
+        });
+        if (answer.status === 404 && noHelpDesk.safeParse(answer.json).success) {
+          return { error: 'invalid_client', detail: nobodyAt(config) };
+        }
+        const result = readTokenResponse(answer);
+        return 'error' in result && result.error === 'invalid_client'
+          ? {
+              ...result,
+              detail: `Zendesk does not know this client identifier and secret. Copy both anew in ${oauthClients}.`,
+            }
+          : result;
+      },
+      dead: ['invalid_client', 'unauthorized_client', 'invalid_grant'],
     },
   },
-  probe: {
+  *probe({ credential, config }) {
+    const subdomain = config.subdomain ?? '';
+    const api = `https://${subdomain}.zendesk.com/api/v2`;
+    const as = isOAuth(config) ? bearer(credential) : basic(config, credential);
     // Open to anybody: a wrong token can be answered with a guest, so the user's role decides.
-    request: ({ credential, config }) => ({
-      method: 'GET',
-      url: `https://${config.subdomain}.zendesk.com/api/v2/users/me.json`,
-      headers: { accept: 'application/json', authorization: basic(config, credential) },
-    }),
-    read: (answer, { config }) => {
-      if (answer.status === 200 && me.safeParse(answer.json).success) {
-        const subdomain = config.subdomain ?? '';
-        return { finding: 'works', account: { id: subdomain, name: `${subdomain}.zendesk.com` } };
-      }
-      if (answer.status === 200 && nobody.safeParse(answer.json).success) {
-        return {
-          finding: 'refused',
-          detail: 'Zendesk does not know this e-mail and token as an active agent or admin.',
-        };
-      }
-      if (answer.status === 404 && noHelpDesk.safeParse(answer.json).success) {
-        return { finding: 'refused', detail: `There is no Zendesk at ${config.subdomain}.zendesk.com.` };
-      }
-      return undefined;
-    },
+    const user = yield getJson(`${api}/users/me.json`, as);
+    if (user.status === 404 && noHelpDesk.safeParse(user.json).success) {
+      return { finding: 'refused', detail: nobodyAt(config) };
+    }
+    if (user.status !== 200) return undefined;
+    if (!me.safeParse(user.json).success) {
+      return nobody.safeParse(user.json).success
+        ? { finding: 'refused', detail: unknownAgent(config) }
+        : undefined;
+    }
+    // And this is closed to all but agents who may see tickets.
+    const tickets = yield getJson(`${api}/tickets?page[size]=1`, as);
+    if (tickets.status !== 200) return undefined;
+    return {
+      finding: 'works',
+      account: { id: subdomain, name: `${subdomain}.zendesk.com` },
+      ...(!isOAuth(config) && { endsAt: lastDayOfApiTokens }),
+    };
   },
   revocation: {
-    unsupported:
-      'Zendesk lets nobody else delete an API token: delete it in Admin Center under Apps and integrations, APIs, API tokens.',
+    // https://developer.zendesk.com/api-reference/ticketing/oauth/oauth_tokens/
+    grant: {
+      request: ({ credential, config }) => ({
+        method: 'DELETE',
+        url: `https://${config.subdomain}.zendesk.com/api/v2/oauth/tokens/current.json`,
+        headers: { accept: 'application/json', ...bearer(credential) },
+      }),
+      ended: ({ status }) => status === 204 || status === 200 || status === 401 || status === 404,
+    },
+    only: 'client_id',
+    help: `Delete the OAuth client in ${oauthClients}; an API token in Admin Center under Apps and integrations, APIs, API tokens. Zendesk lets nobody else do that.`,
   },
   tools: ['reeve_support'],
   capabilities: [],
   webhookEvents: [],
 } satisfies Provider;
 
+function isOAuth(config: Config): boolean {
+  return config.client_id !== undefined;
+}
+
 /** The word `/token` behind the address tells Zendesk that no password follows. */
-function basic({ email }: Config, token: string): string {
-  return `Basic ${btoa(`${email}/token:${token}`)}`;
+function basic({ email }: Config, token: string) {
+  return { authorization: `Basic ${btoa(`${email}/token:${token}`)}` };
+}
+
+function nobodyAt({ subdomain }: Config): string {
+  return `There is no Zendesk at ${subdomain}.zendesk.com.`;
+}
+
+function unknownAgent(config: Config): string {
+  return isOAuth(config)
+    ? `The OAuth client’s user is no active agent or admin. Have an admin make the client in ${oauthClients}.`
+    : 'Zendesk does not know this e-mail and token as an active agent or admin.';
 }

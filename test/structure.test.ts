@@ -2,7 +2,7 @@ import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { endpoints } from '../functions/endpoints.ts';
-import { providers } from '../providers/index.ts';
+import { alternatives, providers } from '../providers/index.ts';
 import { root } from './world/bundle.ts';
 import { simulators } from './world/providers/index.ts';
 
@@ -58,8 +58,8 @@ test('no provider is named in lib or functions', () => {
     expect(read(file), file).not.toMatch(named);
 });
 
-test('arctic, oslo and the KMS client are each imported by one file of lib', () => {
-  for (const name of ['arctic', 'oslo', '@aws-sdk/client-kms']) {
+test('arctic, oslo, jose and the KMS client are each imported by one file of lib', () => {
+  for (const name of ['arctic', 'oslo', 'jose', '@aws-sdk/client-kms']) {
     const importers = files.filter((file) =>
       importsOf(file).some((target) => target === name || target.startsWith(`${name}/`)),
     );
@@ -94,7 +94,7 @@ test('every provider has a simulator, and every simulator a provider', () => {
 });
 
 test('a pattern of the catalogue is one that HTML’s pattern attribute takes', () => {
-  for (const provider of providers) {
+  for (const provider of [...providers, ...alternatives.map((each) => each.provider)]) {
     const fields = [...provider.config, ...(provider.auth.type === 'oauth' ? [] : [provider.auth.key])];
     for (const field of fields)
       expect(() => new RegExp(`^(?:${field.pattern})$`, 'v'), field.name).not.toThrow();

@@ -42,7 +42,7 @@ export const connect = endpoint(
     ],
   },
   async (c, { body: { provider: id, api_key, config, replace } }) => {
-    const provider = requireProvider(id);
+    const provider = requireProvider(c.env, id);
     c.set('logged', { provider_id: provider.id });
     const { row, replaced } = await connectByKey(c.get('services'), c.get('caller'), provider, {
       key: api_key,

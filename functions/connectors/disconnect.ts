@@ -20,7 +20,7 @@ export const disconnect = endpoint(
     problems: [...WITH_SESSION, 'unknown_provider', 'not_connected'],
   },
   async (c, { params }) => {
-    const provider = requireProvider(params.provider);
+    const provider = requireProvider(c.env, params.provider);
     c.set('logged', { provider_id: provider.id });
     const revocation = await endConnection(c.get('services'), c.get('caller'), provider);
     c.set('logged', { provider_id: provider.id, revocation });

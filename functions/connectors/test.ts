@@ -24,7 +24,7 @@ export const test = endpoint(
     ],
   },
   async (c, { params }) => {
-    const provider = requireProvider(params.provider);
+    const provider = requireProvider(c.env, params.provider);
     c.set('logged', { provider_id: provider.id });
     return c.json(viewOf(await retest(c.get('services'), c.get('caller'), provider)));
   },

@@ -131,7 +131,7 @@ async function finish(
       },
     );
   }
-  const code = only(query, 'code');
+  const code = only(query, auth.codeParameter ?? 'code');
   if (code === undefined || code.length > 2_048) {
     throw new Problem(
       'invalid_request',

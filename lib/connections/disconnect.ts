@@ -5,12 +5,16 @@ import { type Caller, callerTables, requireScope, type ScopeRow, scopeColumns } 
 import { Problem } from '../problem.ts';
 import type { Services } from '../services.ts';
 import { grantsLock } from './grants-lock.ts';
+import { isRevocable } from './revocable.ts';
 import { ATTEMPT_SECONDS, type RevocationRow, revokeGrant } from './revoke.ts';
 import { dataKeyColumns } from './snapshot.ts';
 
 export type RevocationOutcome = 'revoked' | 'pending' | 'shared' | 'unsupported';
 
-type EndedRow = ScopeRow & { ended: boolean; shared: boolean } & (RevocationRow | { id: null });
+type EndedRow = ScopeRow & { ended: boolean; shared: boolean; unsupported: boolean } & (
+    | RevocationRow
+    | { id: null }
+  );
 
 const FIRST_ATTEMPT_SECONDS = 60;
 
@@ -25,7 +29,8 @@ export async function disconnect(
   caller: Caller,
   provider: Provider,
 ): Promise<RevocationOutcome> {
-  const revocable = 'grant' in provider.revocation;
+  // A key that tokens are made from need not be kept to end them.
+  const isSignIn = provider.auth.type === 'oauth';
   // Known beforehand, so that a repeat after a lost answer finds what its first run has done.
   const endingId = uuidv7();
   const revocationId = uuidv7();
@@ -38,9 +43,9 @@ export async function disconnect(
       for update of c
     ),
     ending as (
-      select own.*, exists (
+      select own.*, ${isRevocable(provider, sql`own.config`)} as revocable, exists (
         select from connections peer
-        where peer.provider = own.provider and peer.account_id = own.account_id and peer.status <> 'disconnected'
+        where peer.provider = own.provider and peer.grant_id = own.grant_id and peer.status <> 'disconnected'
           and peer.id <> own.id
       ) as shared
       from own
@@ -55,20 +60,20 @@ export async function disconnect(
     ),
     queued as (
       insert into revocations (
-        id, connection_id, user_id, brand_id, tenant_id, provider, account_id, config, version, data_key_id,
+        id, connection_id, user_id, brand_id, tenant_id, provider, account_id, grant_id, config, version, data_key_id,
         credential, refresh_token, expires_at, under_way_until, attempts, next_attempt_at, give_up_at
       )
-      select ${revocationId}, e.id, e.user_id, e.brand_id, e.tenant_id, e.provider, e.account_id, e.config, e.version,
-        e.data_key_id, e.credential, e.refresh_token, e.expires_at, now() + make_interval(secs => ${ATTEMPT_SECONDS}), 1, now() + make_interval(secs => ${FIRST_ATTEMPT_SECONDS}),
+      select ${revocationId}, e.id, e.user_id, e.brand_id, e.tenant_id, e.provider, e.account_id, e.grant_id, e.config, e.version,
+        e.data_key_id, e.credential, case when ${isSignIn} then e.refresh_token end, e.expires_at, now() + make_interval(secs => ${ATTEMPT_SECONDS}), 1, now() + make_interval(secs => ${FIRST_ATTEMPT_SECONDS}),
         now() + interval '24 hours'
       from ending e join ended on ended.id = e.id
-      where ${revocable} and not e.shared and e.credential is not null
+      where e.revocable and not e.shared and e.credential is not null
       returning *
     ),
     audit as (
       insert into audit_log (id, tenant_id, user_id, brand_id, connection_id, provider, action, detail)
       select ${endingId}, e.tenant_id, e.user_id, e.brand_id, e.id, e.provider, 'disconnected',
-        jsonb_build_object('shared', e.shared)
+        jsonb_build_object('shared', e.revocable and e.shared, 'unsupported', not e.revocable)
       from ending e join ended on ended.id = e.id
       returning detail
     ),
@@ -79,19 +84,21 @@ export async function disconnect(
       select * from queued union all select * from revocations where id = ${revocationId}
     )
     select ${scopeColumns}, outcome.detail is not null as ended, coalesce((outcome.detail ->> 'shared')::boolean, false) as shared,
-      r.id, r.connection_id, r.user_id, r.brand_id, r.tenant_id, r.provider, r.config, r.version, r.credential, r.expires_at,
+      coalesce((outcome.detail ->> 'unsupported')::boolean, false) as unsupported,
+      r.id, r.connection_id, r.user_id, r.brand_id, r.tenant_id, r.provider, r.config, r.version, r.credential, r.refresh_token,
+      r.expires_at,
       ${dataKeyColumns}
     from session left join scope on true left join outcome on true left join pending r on true
     left join data_keys k on k.id = r.data_key_id`;
   const { postgres } = services;
-  const rows = await (revocable
+  const rows = await ('grant' in provider.revocation
     ? postgres.rowsUnderLock(grantsLock(provider.id), statement)
     : postgres.rows(statement));
 
   requireScope(rows[0]);
   const row = rows[0];
   if (!row?.ended) throw new Problem('not_connected', `${provider.name} is not connected here.`);
-  if (!revocable) return 'unsupported';
+  if (row.unsupported) return 'unsupported';
   if (row.shared) return 'shared';
   return row.id === null ? 'revoked' : revokeGrant(services, row);
 }

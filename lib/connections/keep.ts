@@ -9,6 +9,7 @@ import { KmsRefusal } from '../kms.ts';
 import { Problem, unavailable } from '../problem.ts';
 import type { Services } from '../services.ts';
 import { grantsLock } from './grants-lock.ts';
+import { isRevocable } from './revocable.ts';
 import { type ConnectionRow, connectionColumns, type MaybeConnection } from './row.ts';
 import { readSnapshot, type Snapshot } from './snapshot.ts';
 import { toUnsettled, type Unsettled } from './unsettled.ts';
@@ -17,10 +18,12 @@ import type { Verified } from './verify.ts';
 /** A credential that the provider has accepted, ready to be sealed. */
 export interface Keepable extends Verified {
   credential: string;
+  /** What the next credential is asked with. */
   refreshToken?: string | undefined;
   expiresAt?: Date | undefined;
   refreshTokenExpiresAt?: Date | undefined;
   config: Config;
+  grantId: string;
   /** When the grant was given, for tokens: what ends it later ends them. */
   grantedAt?: Date | undefined;
 }
@@ -123,7 +126,6 @@ async function write(
     keepable.refreshToken === undefined
       ? null
       : await seal(keepable.refreshToken, key.key, key.id, { ...binding, field: 'refresh_token' });
-  const otherAccount = isLive(snapshot) && existing?.accountId !== keepable.account.id;
   const { row: newKey } = key;
 
   const statement = sql<ScopeRow & MaybeConnection>`
@@ -145,7 +147,7 @@ async function write(
       -- given up as lost is not written late.
       and not exists (
         select from revocations r where r.provider = ${provider.id} and (
-          (r.account_id = ${keepable.account.id} and r.under_way_until > now())
+          (r.grant_id = ${keepable.grantId} and r.under_way_until > now())
           or (r.connection_id = ${id} and r.version = ${version}::integer)
         )
       )
@@ -156,43 +158,47 @@ async function write(
     ),
     written as (
       insert into connections as c (
-        id, user_id, brand_id, tenant_id, provider, type, status, account_id, account_name, scopes, missing_scopes,
-        config, version, data_key_id, credential, refresh_token, expires_at, refresh_token_expires_at
+        id, user_id, brand_id, tenant_id, provider, type, status, account_id, account_name, grant_id, scopes,
+        missing_scopes, config, version, data_key_id, credential, refresh_token, expires_at, refresh_token_expires_at,
+        reauthorize_by
       )
       select ${id}, target.user_id, target.brand_id, target.tenant_id, ${provider.id}, ${provider.auth.type},
-        'connected', ${keepable.account.id}, ${keepable.account.name}, ${keepable.scopes ?? []}::text[],
+        'connected', ${keepable.account.id}, ${keepable.account.name}, ${keepable.grantId}, ${keepable.scopes ?? []}::text[],
         ${keepable.missing}::text[], ${JSON.stringify(keepable.config)}::jsonb, ${version}::integer, ${key.id}::uuid,
         ${credential}::bytea, ${refreshToken}::bytea, ${keepable.expiresAt ?? null}::timestamptz,
-        ${keepable.refreshTokenExpiresAt ?? null}::timestamptz
+        ${keepable.refreshTokenExpiresAt ?? null}::timestamptz, ${keepable.endsAt ?? null}::timestamptz
       from target
       on conflict (user_id, brand_id, provider) do update set
         id = excluded.id, tenant_id = excluded.tenant_id, type = excluded.type, status = excluded.status,
-        account_id = excluded.account_id, account_name = excluded.account_name, scopes = excluded.scopes,
-        missing_scopes = excluded.missing_scopes, config = excluded.config, version = excluded.version,
+        account_id = excluded.account_id, account_name = excluded.account_name,
+        grant_id = excluded.grant_id, scopes = excluded.scopes, missing_scopes = excluded.missing_scopes, config = excluded.config, version = excluded.version,
         data_key_id = excluded.data_key_id, credential = excluded.credential,
         refresh_token = excluded.refresh_token, expires_at = excluded.expires_at,
-        refresh_token_expires_at = excluded.refresh_token_expires_at, refresh_at = null, reauthorize_by = null,
-        last_refreshed_at = null, last_error_code = null, last_error_message = null, last_error_at = null,
+        refresh_token_expires_at = excluded.refresh_token_expires_at, refresh_at = null,
+        reauthorize_by = excluded.reauthorize_by, last_refreshed_at = null, last_error_code = null, last_error_message = null, last_error_at = null,
         connected_at = now(), updated_at = now()
       where c.id = ${existing?.id ?? null}::uuid and c.version = ${existing?.version ?? null}::integer
-      returning ${connectionColumns}
+      returning ${connectionColumns}, c.grant_id
     ),
     -- What an earlier run of this very statement has written, when its answer was lost.
     standing as (
-      select ${connectionColumns} from connections c, scope where c.id = ${id} and c.credential = ${credential}::bytea
+      select ${connectionColumns}, c.grant_id from connections c, scope where c.id = ${id} and c.credential = ${credential}::bytea
     ),
     retired as (
       insert into revocations (
-        id, connection_id, user_id, brand_id, tenant_id, provider, account_id, config, version, data_key_id,
+        id, connection_id, user_id, brand_id, tenant_id, provider, account_id, grant_id, config, version, data_key_id,
         credential, refresh_token, expires_at, next_attempt_at, give_up_at
       )
-      select ${uuidv7()}, old.id, old.user_id, old.brand_id, old.tenant_id, old.provider, old.account_id, old.config,
-        old.version, old.data_key_id, old.credential, old.refresh_token, old.expires_at, now(), now() + interval '24 hours'
+      select ${uuidv7()}, old.id, old.user_id, old.brand_id, old.tenant_id, old.provider, old.account_id, old.grant_id,
+        old.config, old.version, old.data_key_id, old.credential,
+        case when ${provider.auth.type === 'oauth'} then old.refresh_token end, old.expires_at, now(),
+        now() + interval '24 hours'
       from connections old join written on written.id = old.id and old.version = ${existing?.version ?? null}::integer
-      where ${otherAccount && 'grant' in provider.revocation} and old.credential is not null
+      where ${isLive(snapshot)} and ${isRevocable(provider, sql`old.config`)} and old.credential is not null
+        and old.grant_id <> written.grant_id
         and not exists (
           select from connections other
-          where other.provider = old.provider and other.account_id = old.account_id
+          where other.provider = old.provider and other.grant_id = old.grant_id
             and other.status <> 'disconnected' and other.id <> old.id
         )
       returning id
@@ -219,7 +225,11 @@ async function write(
     const sealed = { credential, dataKeyId: key.id, newKey };
     throw new UnknownOutcome(
       error,
-      toUnsettled(binding, sealed, { accountId: keepable.account.id, config: keepable.config }),
+      toUnsettled(binding, sealed, {
+        accountId: keepable.account.id,
+        grantId: keepable.grantId,
+        config: keepable.config,
+      }),
     );
   }
 

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
-import type { Config, Provider } from '../../providers/provider.ts';
+import type { Access, Config, Provider } from '../../providers/provider.ts';
 import { type Caller, callerTables, requireScope, type ScopeRow, scopeColumns } from '../access.ts';
+import { requireClient } from '../catalog.ts';
 import { Problem } from '../problem.ts';
 import type { Services } from '../services.ts';
 import { type ConnectionRow, type ConnectionStatus, connectionColumns } from './row.ts';
@@ -28,7 +29,7 @@ export async function retest(services: Services, caller: Caller, provider: Provi
   >`
     with ${callerTables(caller)}
     select ${scopeColumns}, c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version,
-      c.credential, c.config, c.account_id, c.scopes, ${dataKeyColumns}
+      c.credential, c.refresh_token, c.config, c.account_id, c.scopes, ${dataKeyColumns}
     from session left join scope on true
     left join connections c
       on c.user_id = scope.user_id and c.brand_id is not distinct from scope.brand_id and c.provider = ${provider.id}
@@ -42,7 +43,8 @@ export async function retest(services: Services, caller: Caller, provider: Provi
   const outcome = await outcomeOf(services, provider, {
     credential,
     config: sealed.config,
-    accountId: sealed.account_id,
+    client: requireClient(services.env, provider),
+    pinned: sealed.account_id,
   });
   const { verified, error } = outcome;
   const written = await services.postgres.rows(sql<ConnectionRow>`
@@ -54,6 +56,7 @@ export async function retest(services: Services, caller: Caller, provider: Provi
       last_error_code = ${error?.code ?? null},
       last_error_message = ${error?.message ?? null},
       last_error_at = case when ${error !== undefined} then now() end,
+      reauthorize_by = coalesce(${verified?.endsAt ?? null}::timestamptz, c.reauthorize_by),
       updated_at = now()
     where c.id = ${sealed.connection_id}::uuid and c.version = ${sealed.version}
     returning ${connectionColumns}`);
@@ -66,11 +69,11 @@ export async function retest(services: Services, caller: Caller, provider: Provi
 async function outcomeOf(
   services: Services,
   provider: Provider,
-  { accountId, ...access }: { credential: string; config: Config; accountId: string },
+  access: Access & { pinned: string },
 ): Promise<Outcome> {
   try {
     const verified = await verify(provider, access, services.meter);
-    if (verified.account.id === accountId) return { status: 'connected', verified };
+    if (verified.account.id === access.pinned) return { status: 'connected', verified };
     const message = `The credential now speaks for another ${provider.name} account. Connect again.`;
     return { status: 'reauthorization_required', error: { code: 'account_mismatch', message } };
   } catch (error) {

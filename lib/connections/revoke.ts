@@ -1,7 +1,6 @@
 import { sql } from 'kysely';
-import { findProvider } from '../../providers/index.ts';
-import type { Access, Provider } from '../../providers/provider.ts';
-import { oauthClient } from '../config.ts';
+import type { Access, Config, Provider } from '../../providers/provider.ts';
+import { findProvider, requireClient } from '../catalog.ts';
 import { OutboundError, send } from '../outbound.ts';
 import { Problem } from '../problem.ts';
 import type { Services } from '../services.ts';
@@ -54,9 +53,9 @@ export async function claimRevocation(
       returning *
     )
     select claimed.id, claimed.connection_id, claimed.user_id, claimed.brand_id, claimed.tenant_id, claimed.provider,
-      claimed.config, claimed.version, claimed.credential, claimed.expires_at, exists (
+      claimed.config, claimed.version, claimed.credential, claimed.refresh_token, claimed.expires_at, exists (
         select from connections c
-        where c.provider = claimed.provider and c.account_id = claimed.account_id and c.status <> 'disconnected'
+        where c.provider = claimed.provider and c.grant_id = claimed.grant_id and c.status <> 'disconnected'
       ) as is_shared, ${dataKeyColumns}
     from claimed left join data_keys k on k.id = claimed.data_key_id`);
   return rows[0];
@@ -82,6 +81,12 @@ export async function dueRevocations({ postgres }: Services, limit: number): Pro
   return rows.map((row) => row.id);
 }
 
+/** A token that was obtained and may not be kept; `grantId` where it is known whose it is. */
+export interface Discarded extends Access {
+  refreshToken: string | undefined;
+  grantId: string | undefined;
+}
+
 /**
  * Ends a token that was obtained and may not be kept: the token alone where the provider can, else its grant
  * unless a live connection stands on it. Never throws.
@@ -89,16 +94,17 @@ export async function dueRevocations({ postgres }: Services, limit: number): Pro
 export async function discardToken(
   services: Services,
   provider: Provider,
-  access: Access & { accountId: string | undefined },
+  { refreshToken, grantId, ...access }: Discarded,
 ): Promise<void> {
-  if (!('grant' in provider.revocation)) return;
-  const client = oauthClient(services.env, provider.id);
-  if (!client) return;
+  const { revocation } = provider;
+  if (!('grant' in revocation)) return;
   try {
-    if (!provider.revocation.token && (await isShared(services, provider, access))) return;
-    const revocation = provider.revocation.token ?? provider.revocation.grant;
-    const answer = await send(revocation.request({ ...access, client }), services.meter);
-    if (!revocation.ended(answer)) throw new Problem('provider_error', `status ${answer.status}`);
+    if (!revocation.token && (await isShared(services, provider, grantId, access.config))) return;
+    const ending = revocation.token ?? revocation.grant;
+    const presented = ending.tokenTypeHint === 'refresh_token' ? refreshToken : undefined;
+    const request = ending.request({ ...access, credential: presented ?? access.credential });
+    const answer = await send(request, services.meter);
+    if (!ending.ended(answer)) throw new Problem('provider_error', `status ${answer.status}`);
   } catch (error) {
     if (!(error instanceof Problem || error instanceof OutboundError)) throw error;
     console.error(JSON.stringify({ level: 'error', event: 'token_not_discarded', provider: provider.id }));
@@ -108,31 +114,36 @@ export async function discardToken(
 async function isShared(
   { postgres }: Services,
   provider: Provider,
-  { accountId, config }: Access & { accountId: string | undefined },
+  grantId: string | undefined,
+  config: Config,
 ): Promise<boolean> {
   const hasConfig = Object.keys(config).length > 0;
   const rows = await postgres.rows(sql`
     select from connections c
     where c.provider = ${provider.id} and c.status <> 'disconnected'
-      and (c.account_id = ${accountId ?? null} or (${hasConfig} and c.config = ${JSON.stringify(config)}::jsonb))
+      and (c.grant_id = ${grantId ?? null} or (${hasConfig} and c.config = ${JSON.stringify(config)}::jsonb))
     limit 1`);
   return rows.length > 0;
 }
 
 /** The reason why a grant could not be ended, or undefined once it has. */
 async function endGrant(services: Services, row: RevocationRow): Promise<string | undefined> {
-  const provider = findProvider(row.provider);
-  const client = oauthClient(services.env, row.provider);
+  const provider = findProvider(services.env, row.provider);
   if (!provider || !('grant' in provider.revocation)) return undefined;
-  if (!client) return 'provider_not_configured';
   const ending = row.is_shared ? provider.revocation.token : provider.revocation.grant;
   // The grant is in use again and goes with the last of its connections.
   if (!ending) return undefined;
-  // An expired token is refused, which says nothing of the grant behind it.
-  if (row.expires_at !== null && row.expires_at.getTime() <= Date.now()) return TOKEN_EXPIRED;
+  const field =
+    ending.tokenTypeHint === 'refresh_token' && row.refresh_token ? 'refresh_token' : 'credential';
+  if (field === 'credential' && row.expires_at !== null && row.expires_at.getTime() <= Date.now()) {
+    // An expired token is refused, which says nothing of a grant that a person gave.
+    return provider.auth.type === 'oauth' ? TOKEN_EXPIRED : undefined;
+  }
   try {
-    const credential = await openCredential(services, row);
-    const answer = await send(ending.request({ credential, config: row.config, client }), services.meter);
+    const client = requireClient(services.env, provider);
+    const credential = await openCredential(services, row, field);
+    const request = ending.request({ credential, config: row.config, client });
+    const answer = await send(request, services.meter);
     return ending.ended(answer) ? undefined : `status_${answer.status}`;
   } catch (error) {
     if (error instanceof OutboundError) return error.failure;

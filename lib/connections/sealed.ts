@@ -15,20 +15,27 @@ export interface SealedRow extends DataKeyColumns {
   provider: string;
   version: number;
   credential: Uint8Array;
+  refresh_token: Uint8Array | null;
 }
 
+type SealedField = 'credential' | 'refresh_token';
+
 /**
- * Opens a row's credential: at most one call to KMS. Where the envelope or its key does not belong to the row
+ * Opens a row's credential, or its refresh token: at most one call to KMS. Where the envelope or its key does not belong to the row
  * the problem is `unavailable`, with the reason in the log.
  */
-export async function openCredential(services: Services, row: SealedRow): Promise<string> {
+export async function openCredential(
+  services: Services,
+  row: SealedRow,
+  field: SealedField = 'credential',
+): Promise<string> {
   const wrapped = toDataKey(row);
   if (!wrapped) throw unavailable(`connection ${row.connection_id}: its data key is gone`, 60);
   try {
     const key: DataKey = await openDataKey(wrapped, services.kms, Date.now());
-    const envelope = new Uint8Array(row.credential);
+    const envelope = new Uint8Array(row[field] ?? []);
     if (dataKeyIdOf(envelope) !== key.id) throw new EnvelopeError('sealed with another key');
-    return await open(envelope, key.key, key.id, bindingOf(row));
+    return await open(envelope, key.key, key.id, bindingOf(row, field));
   } catch (error) {
     if (error instanceof EnvelopeError || error instanceof KmsRefusal) {
       throw unavailable(`connection ${row.connection_id}: envelope ${error.message}`, 60);
@@ -37,7 +44,7 @@ export async function openCredential(services: Services, row: SealedRow): Promis
   }
 }
 
-function bindingOf(row: SealedRow): Binding {
+function bindingOf(row: SealedRow, field: SealedField): Binding {
   return {
     tenantId: row.tenant_id,
     brandId: row.brand_id,
@@ -45,6 +52,6 @@ function bindingOf(row: SealedRow): Binding {
     connectionId: row.connection_id,
     provider: row.provider,
     version: row.version,
-    field: 'credential',
+    field,
   };
 }

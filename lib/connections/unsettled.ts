@@ -22,6 +22,7 @@ export const unsettled = z.object({
   tenant_id: z.guid(),
   provider: z.string(),
   account_id: z.string(),
+  grant_id: z.string(),
   config: z.record(z.string(), z.string()),
   version: z.number().int(),
   credential: bytes,
@@ -34,7 +35,7 @@ export type Unsettled = z.output<typeof unsettled>;
 export function toUnsettled(
   binding: Omit<Binding, 'field'>,
   sealed: { credential: Uint8Array; dataKeyId: string; newKey: WrappedDataKey | undefined },
-  account: { accountId: string; config: Record<string, string> },
+  account: { accountId: string; grantId: string; config: Record<string, string> },
 ): Unsettled {
   const { newKey } = sealed;
   return {
@@ -45,6 +46,7 @@ export function toUnsettled(
     tenant_id: binding.tenantId,
     provider: binding.provider,
     account_id: account.accountId,
+    grant_id: account.grantId,
     config: account.config,
     version: binding.version,
     credential: sealed.credential,
@@ -78,11 +80,11 @@ export async function settle({ postgres }: Services, token: Unsettled): Promise<
       on conflict (id) do nothing
     )
     insert into revocations (
-      id, connection_id, user_id, brand_id, tenant_id, provider, account_id, config, version, data_key_id, credential,
+      id, connection_id, user_id, brand_id, tenant_id, provider, account_id, grant_id, config, version, data_key_id, credential,
       next_attempt_at, give_up_at
     )
     select ${uuidv7()}, ${token.connection_id}::uuid, ${token.user_id}::uuid, ${token.brand_id}::uuid,
-      ${token.tenant_id}::uuid, ${token.provider}, ${token.account_id}, ${JSON.stringify(token.config)}::jsonb,
+      ${token.tenant_id}::uuid, ${token.provider}, ${token.account_id}, ${token.grant_id}, ${JSON.stringify(token.config)}::jsonb,
       ${token.version}::integer, ${token.data_key_id}::uuid, ${token.credential}::bytea, now(),
       now() + interval '24 hours'
     from lost

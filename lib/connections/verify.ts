@@ -1,29 +1,32 @@
 import type { Access, Account, Answer, Finding, Provider } from '../../providers/provider.ts';
+import { hold } from '../dialogue.ts';
 import type { Meter } from '../meter.ts';
-import { send } from '../outbound.ts';
 import { Problem } from '../problem.ts';
-import { askProvider, providerFailure } from '../provider-failure.ts';
+import { providerFailure, rateLimited } from '../provider-failure.ts';
 
 export interface Verified {
   account: Account;
   /** Undefined where the provider does not tell. */
   scopes: string[] | undefined;
   missing: string[];
+  /** When the credential ends at the latest, and only a person can make another. */
+  endsAt: Date | undefined;
 }
 
 /**
- * Asks the provider whether a credential works and whose it is: one request. Throws a problem:
+ * Asks the provider whether a credential works and whose it is, by its probe. Throws a problem:
  * `invalid_credential`, `insufficient_scope`, `provider_error`, `provider_timeout` or `unavailable`.
  */
 export async function verify(provider: Provider, access: Access, meter: Meter): Promise<Verified> {
-  const answer = await askProvider(provider, () => send(provider.probe.request(access), meter));
-  const finding = provider.probe.read(answer, access) ?? byStatus(answer);
+  const { result, answer } = await hold(provider, provider.probe(access), meter);
+  const finding = result ?? byStatus(answer);
   switch (finding?.finding) {
     case 'works':
       return {
         account: { id: finding.account.id, name: displayName(finding.account.name) },
         scopes: finding.scopes,
         missing: finding.missing ?? [],
+        endsAt: finding.endsAt,
       };
     case 'refused':
       throw new Problem(
@@ -36,6 +39,14 @@ export async function verify(provider: Provider, access: Access, meter: Meter): 
         finding.detail ??
           `${provider.name} accepts this credential, but it lacks a permission that is needed.`,
       );
+    case 'client_refused':
+      throw new Problem(
+        'provider_error',
+        `${provider.name} refuses Reeve’s own app at the moment, whatever the account. Nothing was changed; ask whoever runs Reeve.`,
+        { reason: `our client refused, ${finding.reason}` },
+      );
+    case 'limited':
+      throw rateLimited(provider, finding.retryAfter);
     case undefined:
       throw providerFailure(provider, answer);
   }

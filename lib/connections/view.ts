@@ -1,4 +1,4 @@
-import { findProvider } from '../../providers/index.ts';
+import { toolsOf } from '../catalog.ts';
 import type { ConnectionBody } from '../http/bodies.ts';
 import type { ConnectionRow } from './row.ts';
 
@@ -16,7 +16,7 @@ export function viewOf(row: ConnectionRow): ConnectionBody {
     scopes: row.scopes,
     missing_scopes: row.missing_scopes,
     config: row.config,
-    tools: row.status === 'connected' ? (findProvider(row.provider)?.tools ?? []) : [],
+    tools: row.status === 'connected' ? toolsOf(row.provider) : [],
     webhooks: NO_WEBHOOKS,
     expires_at: time(row.expires_at),
     reauthorize_by: time(row.reauthorize_by),

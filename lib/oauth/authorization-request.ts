@@ -23,6 +23,9 @@ export function authorizationUrl(
         auth.scopes,
       )
     : arctic.createAuthorizationURL(endpoint, flow.state, auth.scopes);
-  url.searchParams.set('scope', auth.scopes.join(auth.scopeSeparator));
+  if (auth.scopes.length === 0) url.searchParams.delete('scope');
+  else url.searchParams.set('scope', auth.scopes.join(auth.scopeSeparator));
+  const standard = Object.fromEntries(url.searchParams);
+  url.search = new URLSearchParams(auth.authorizationParameters?.(standard) ?? standard).toString();
   return url;
 }

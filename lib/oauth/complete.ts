@@ -24,20 +24,17 @@ export async function complete(
 ): Promise<ConnectionRow> {
   const key = await sealingKey(services, snapshot);
   const grantedAt = new Date();
-  const tokens = await requestTokens(
-    provider,
-    auth,
-    {
-      client,
-      code,
-      codeVerifier: auth.pkce ? await codeVerifier(services, state) : undefined,
-      redirectUri: redirectUri(services.config, provider.id),
-      config: flow.config,
-    },
-    services.meter,
-  );
+  const exchange = auth.exchange({
+    client,
+    code,
+    codeVerifier: auth.pkce ? await codeVerifier(services, state) : undefined,
+    redirectUri: redirectUri(services.config, provider.id),
+    config: flow.config,
+  });
+  const tokens = await requestTokens(provider, exchange, auth, services.meter);
 
-  const access = { credential: tokens.accessToken, config: flow.config };
+  const pinned = snapshot.existing?.accountId;
+  const access = { credential: tokens.accessToken, config: flow.config, client, pinned };
   let verified: Verified | undefined;
   try {
     verified = await verify(provider, access, services.meter);
@@ -45,7 +42,7 @@ export async function complete(
       services,
       flow,
       provider,
-      { ...keepable(provider, flow, tokens, verified), grantedAt },
+      { ...keepable(provider, auth, flow, tokens, verified), grantedAt },
       {
         snapshot,
         key,
@@ -55,7 +52,10 @@ export async function complete(
     return row;
   } catch (error) {
     if (error instanceof UnknownOutcome) await leaveToTheQueue(services, error.token);
-    else await discardToken(services, provider, { ...access, accountId: verified?.account.id });
+    else {
+      const refreshToken = tokens.refreshToken;
+      await discardToken(services, provider, { ...access, refreshToken, grantId: verified?.account.id });
+    }
     throw error;
   }
 }
@@ -70,9 +70,12 @@ async function leaveToTheQueue(services: Services, token: Unsettled): Promise<vo
   }
 }
 
-function keepable(provider: Provider, flow: Flow, tokens: Tokens, verified: Verified) {
+function keepable(provider: Provider, auth: OAuth2, flow: Flow, tokens: Tokens, verified: Verified) {
   const now = Date.now();
   const scopes = verified.scopes ?? tokens.scopes;
+  // With each refresh token that comes in an old one's place, the end of both moves on.
+  const last = auth.refresh?.reuse === 'always' ? after(now, tokens.refreshTokenExpiresIn) : undefined;
+  const only = tokens.refreshToken === undefined ? after(now, tokens.expiresIn) : undefined;
   return {
     ...verified,
     scopes,
@@ -81,7 +84,9 @@ function keepable(provider: Provider, flow: Flow, tokens: Tokens, verified: Veri
     refreshToken: tokens.refreshToken,
     expiresAt: after(now, tokens.expiresIn),
     refreshTokenExpiresAt: after(now, tokens.refreshTokenExpiresIn),
+    endsAt: verified.endsAt ?? last ?? only,
     config: flow.config,
+    grantId: verified.account.id,
   };
 }
 

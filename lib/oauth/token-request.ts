@@ -1,30 +1,44 @@
-import type { CodeExchange, OAuth2, Provider, Tokens } from '../../providers/provider.ts';
+import type { Dialogue, Provider, TokenResult, Tokens } from '../../providers/provider.ts';
+import { hold } from '../dialogue.ts';
 import type { Meter } from '../meter.ts';
-import { send } from '../outbound.ts';
 import { Problem } from '../problem.ts';
-import { askProvider, providerFailure } from '../provider-failure.ts';
+import { providerFailure, rateLimited } from '../provider-failure.ts';
+
+/** What the provider says of errors at its token endpoint. */
+interface TokenErrors {
+  /** Errors that mean a bad key; none where a code is exchanged, which says nothing of a credential. */
+  dead?: readonly string[];
+  clientErrors?: readonly string[];
+}
 
 /**
- * Exchanges the code for tokens (RFC 6749 section 4.1.3): one request, never repeated, since a code works once.
- * Throws `provider_error`, `provider_timeout` or `unavailable`.
+ * Holds the dialogue by which a code or a key becomes tokens. Nothing in it is repeated, since a code works once.
+ * Throws `invalid_credential` for the errors in `dead`; `provider_error`, `provider_timeout` or `unavailable`.
  */
 export async function requestTokens(
   provider: Provider,
-  auth: OAuth2,
-  exchange: CodeExchange,
+  dialogue: Dialogue<TokenResult>,
+  { dead = [], clientErrors = [] }: TokenErrors,
   meter: Meter,
 ): Promise<Tokens> {
-  const answer = await askProvider(provider, () => send(auth.codeRequest(exchange), meter));
-  if (answer.status === 429 || answer.status >= 500) throw providerFailure(provider, answer);
-  const result = auth.tokens(answer);
+  const { result, answer } = await hold(provider, dialogue, meter);
   if ('tokens' in result) return result.tokens;
+  if ('limited' in result) throw rateLimited(provider, result.limited);
+  if ('error' in result && dead.includes(result.error)) {
+    throw new Problem(
+      'invalid_credential',
+      result.detail ?? `${provider.name} does not accept this key. Check it, or make a new one.`,
+    );
+  }
+  if (answer.status === 429 || answer.status >= 500) throw providerFailure(provider, answer);
+  const ours = 'error' in result && clientErrors.includes(result.error);
   throw new Problem(
     'provider_error',
-    `${provider.name} did not complete the sign-in. Nothing was changed; start connecting again.`,
+    `${provider.name} did not complete the sign-in. Nothing was changed; ${ours ? 'ask whoever runs Reeve.' : 'start connecting again.'}`,
     {
       reason:
         'error' in result
-          ? `token error ${knownError(result.error)}`
+          ? `${ours ? 'our client refused, ' : ''}token error ${knownError(result.error)}`
           : `token answer, status ${answer.status}`,
     },
   );
@@ -32,5 +46,5 @@ export async function requestTokens(
 
 /** An error code as RFC 6749 spells them; what else a server may put there does not go to the log. */
 function knownError(error: string): string {
-  return /^[a-z_]{1,64}$/.test(error) ? error : 'of an odd form';
+  return /^[a-z0-9_]{1,64}$/.test(error) ? error : 'of an odd form';
 }

@@ -2,22 +2,22 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { fits, readConfigFields } from '../../lib/config-fields.ts';
 import { figma } from '../../providers/figma.ts';
 import { figma as simulator } from '../world/providers/figma.ts';
-import { ask, read, simulate } from './ask.ts';
+import { type Probing, probing, read } from './probing.ts';
 
-let world: ReturnType<typeof simulate>;
+let world: Probing;
 beforeEach(() => {
-  world = simulate(simulator);
+  world = probing(figma, simulator);
 });
 
 const findingOf = (options?: Record<string, string>, config?: Record<string, string>) => {
   const key = world.issue(options);
-  return ask(figma, world.simulator, config === undefined ? key : { ...key, config });
+  return world.ask(config === undefined ? key : { ...key, config });
 };
 
 describe('a personal access token', () => {
   test('shows its user', async () => {
     const key = world.issue();
-    expect(await ask(figma, world.simulator, key)).toEqual({
+    expect(await world.ask(key)).toEqual({
       status: 200,
       finding: { finding: 'works', account: key.account },
     });

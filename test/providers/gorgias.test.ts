@@ -2,17 +2,17 @@ import { beforeEach, expect, test } from 'vitest';
 import { fits, readConfigFields } from '../../lib/config-fields.ts';
 import { gorgias } from '../../providers/gorgias.ts';
 import { gorgias as simulator } from '../world/providers/gorgias.ts';
-import { ask, read, simulate } from './ask.ts';
+import { type Probing, probing, read } from './probing.ts';
 
-let world: ReturnType<typeof simulate>;
+let world: Probing;
 beforeEach(() => {
-  world = simulate(simulator);
+  world = probing(gorgias, simulator);
 });
 
 const config = { domain: 'acme', email: 'reader@acme.example' };
 const findingOf = async (options?: Record<string, string>, bend: Record<string, string> = {}) => {
   const key = world.issue(options);
-  return ask(gorgias, world.simulator, { ...key, config: { ...key.config, ...bend } });
+  return world.ask({ ...key, config: { ...key.config, ...bend } });
 };
 
 test.each(['acme', 'globex'])('a good key shows the account %s, named by its address', async (domain) => {

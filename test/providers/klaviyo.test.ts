@@ -3,7 +3,7 @@ import { beforeEach, expect, test } from 'vitest';
 import { fits } from '../../lib/config-fields.ts';
 import { klaviyo } from '../../providers/klaviyo.ts';
 import { disableKlaviyoKey, klaviyo as simulated } from '../world/providers/klaviyo.ts';
-import { detailOf, type Probing, probing } from './probing.ts';
+import { detailOf, type Probing, probing, read } from './probing.ts';
 
 let world: Probing;
 beforeEach(() => {
@@ -47,9 +47,8 @@ test.each([
 });
 
 test('an answer without exactly one account is none', () => {
-  const read = (json: unknown) => klaviyo.probe.read({ status: 200, headers: new Headers(), json });
-  for (const json of [undefined, '', {}, { data: [] }, { data: [{ id: '' }] }, { data: {} }])
-    expect(read(json)).toBeUndefined();
+  for (const json of ['<html>', '""', '{}', '{"data":[]}', '{"data":[{"id":""}]}', '{"data":{}}'])
+    expect(read(klaviyo, world.issue(), 200, json)).toBeUndefined();
 });
 
 test('what cannot be a private key is refused before anybody is asked', () => {

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { fits, readConfigFields } from '../../lib/config-fields.ts';
 import { posthog } from '../../providers/posthog.ts';
 import { deletePostHogKey, posthog as simulated } from '../world/providers/posthog.ts';
-import { detailOf, type Probing, probing } from './probing.ts';
+import { detailOf, type Probing, probing, read } from './probing.ts';
 
 let world: Probing;
 beforeEach(() => {
@@ -16,7 +16,7 @@ test.each(['us.posthog.com', 'eu.posthog.com', 'posthog.acme.example'])(
     const key = world.issue({ host });
     expect(fits(posthog.auth.key, key.api_key)).toBe(true);
     expect(readConfigFields(posthog, key.config)).toEqual(key.config);
-    expect(await world.probe(key)).toEqual({ finding: 'works', account: key.account });
+    expect(await world.probe(key)).toMatchObject({ finding: 'works', account: key.account, missing: [] });
   },
 );
 
@@ -25,7 +25,16 @@ test('keys without a prefix, with all scopes and of one project alone work', asy
   expect(fits(posthog.auth.key, legacy.api_key)).toBe(true);
   const scoped = world.issue({ projectId: '7', scopedTeams: '7' });
   for (const key of [legacy, scoped, world.issue({ scopes: '*' })])
-    expect(await world.probe(key)).toEqual({ finding: 'works', account: key.account });
+    expect(await world.probe(key)).toMatchObject({ finding: 'works', account: key.account, missing: [] });
+});
+
+test('a key that may read the project and little else works, and says at once what is missing', async () => {
+  const scopes = ['project:read', 'query:read', 'feature_flag:write'];
+  expect(await world.probe(world.issue({ scopes: scopes.join(',') }))).toMatchObject({
+    finding: 'works',
+    scopes,
+    missing: ['insight:read', 'session_recording:read'],
+  });
 });
 
 test('the same project number in two regions is two accounts', async () => {
@@ -58,7 +67,7 @@ test('a project that is not there is said', async () => {
 });
 
 test.each([
-  [{ scopes: 'query:read' }, 'lacks the scope project:read'],
+  [{ scopes: 'query:read' }, 'lacks project:read'],
   [{ projectId: '8', scopedTeams: '7' }, 'may not reach project 8'],
   [{ organizationForbids: 'true' }, 'Ask an admin'],
 ])('a key with %o lacks a permission, which is named', async (options: Record<string, string>, words) => {
@@ -71,14 +80,13 @@ test('a rate limit, HTML and another project’s answer say nothing about the ke
   const key = world.issue();
   world.store.set('settings.rateLimit', 0);
   expect(await world.probe(key)).toBeUndefined();
-  const access = { credential: key.api_key, config: key.config };
   for (const [status, json] of [
     [403, undefined],
     [404, undefined],
     [200, { id: 1, uuid: 'u', name: 'n' }],
     [200, []],
   ] as const)
-    expect(posthog.probe.read({ status, headers: new Headers(), json }, access)).toBeUndefined();
+    expect(read(posthog, key, status, JSON.stringify(json) ?? '<html>')).toBeUndefined();
 });
 
 describe('the key’s grammar', () => {

@@ -1,19 +1,35 @@
-import type { Config, Finding, Provider } from '../../providers/provider.ts';
-import type { IssuedKey, Simulator, SimulatorFactory } from '../world/simulator.ts';
+import { readConfigFields } from '../../lib/config-fields.ts';
+import type { Access, Answer, Dialogue, Finding, HttpRequest, Provider } from '../../providers/provider.ts';
+import type { IssuedKey, RegisteredClient, Simulator, SimulatorFactory } from '../world/simulator.ts';
 import { openStores, type Store } from '../world/store.ts';
 
-/** A provider's file and its simulator, face to face: the probe's request is sent, and its answer read. */
+export type Key = Pick<IssuedKey, 'api_key' | 'config'>;
+
+/** A provider's file and its simulator, face to face: the probe's requests are sent, and their answers read. */
 export interface Probing {
   store: Store;
   simulator: Simulator;
   issue(options?: Record<string, string>): IssuedKey;
-  probe(key: { api_key: string; config: Config }): Promise<Finding | undefined>;
+  /** The finding, and the status of the last answer that led to it. */
+  ask(key: Key): Promise<{ status: number; finding: Finding | undefined }>;
+  probe(key: Key): Promise<Finding | undefined>;
 }
 
-export function probing(provider: Provider, factory: SimulatorFactory): Probing {
+const NOBODY: RegisteredClient = { id: '', secret: '', redirectUris: [], settings: {} };
+
+export function probing(
+  provider: Provider,
+  factory: SimulatorFactory,
+  now: () => number = Date.now,
+): Probing {
   const store = openStores(':memory:').of(provider.id);
-  const client = { id: '', secret: '', redirectUris: [], settings: {} };
-  const simulator = factory({ store, client, now: Date.now, secret: (value) => value });
+  const simulator = factory({ store, client: NOBODY, now, secret: (value) => value });
+  const ask = async (key: Key) => {
+    const { result, answers } = await hold(provider.probe(accessOf(provider, key)), (request) =>
+      sendTo(simulator, request),
+    );
+    return { status: answers.at(-1)?.status ?? 0, finding: result };
+  };
   return {
     store,
     simulator,
@@ -22,18 +38,17 @@ export function probing(provider: Provider, factory: SimulatorFactory): Probing 
       if (!issued) throw new Error('no key');
       return issued;
     },
-    probe: async ({ api_key, config }) => {
-      const access = { credential: api_key, config };
-      const { url, method, headers, body = null } = provider.probe.request(access);
-      if (!simulator.host(new URL(url).hostname)) throw new Error(`nobody answers at ${url}`);
-      const {
-        status,
-        headers: answered,
-        text,
-      } = await told(await simulator.fetch(new Request(url, { method, headers, body })));
-      return provider.probe.read({ status, headers: answered, json: parsed(text) }, access);
-    },
+    ask,
+    probe: async (key) => (await ask(key)).finding,
   };
+}
+
+/** What an answer means that no simulator gives, be it the answer to every request of the probe. */
+export function read(provider: Provider, key: Key, status: number, text: string): Finding | undefined {
+  const dialogue = provider.probe(accessOf(provider, key));
+  let step = dialogue.next();
+  while (!step.done) step = dialogue.next(answerOf(status, new Headers(), text));
+  return step.value;
 }
 
 /** The sentence of a finding that has one. */
@@ -41,14 +56,39 @@ export function detailOf(finding: Finding | undefined): string | undefined {
   return finding && 'detail' in finding ? finding.detail : undefined;
 }
 
-async function told(response: Response) {
-  return { status: response.status, headers: response.headers, text: await response.text() };
+/** Holds a dialogue with whoever answers. */
+export async function hold<Result>(
+  dialogue: Dialogue<Result>,
+  respond: (request: HttpRequest) => Promise<Answer>,
+): Promise<{ result: Result; answers: Answer[] }> {
+  const answers: Answer[] = [];
+  let step = dialogue.next();
+  while (!step.done) {
+    const answer = await respond(step.value);
+    answers.push(answer);
+    step = dialogue.next(answer);
+  }
+  return { result: step.value, answers };
 }
 
-function parsed(text: string): unknown {
+/** Sends a described request to a simulator as the gateway would. */
+export async function sendTo(
+  simulator: Simulator,
+  { url, method, headers, body }: HttpRequest,
+): Promise<Answer> {
+  if (!simulator.host(new URL(url).hostname)) throw new Error(`nobody answers at ${new URL(url).host}`);
+  const response = await simulator.fetch(new Request(url, { method, headers, body: body ?? null }));
+  return answerOf(response.status, response.headers, await response.text());
+}
+
+function accessOf(provider: Provider, { api_key, config }: Key): Access {
+  return { credential: api_key, config: readConfigFields(provider, config), client: NOBODY };
+}
+
+function answerOf(status: number, headers: Headers, text: string): Answer {
   try {
-    return JSON.parse(text);
+    return { status, headers, json: JSON.parse(text) };
   } catch {
-    return undefined;
+    return { status, headers, json: undefined };
   }
 }

@@ -3,16 +3,16 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { fits, readConfigFields } from '../../lib/config-fields.ts';
 import { railway } from '../../providers/railway.ts';
 import { railway as simulator } from '../world/providers/railway.ts';
-import { ask, read, simulate } from './ask.ts';
+import { type Probing, probing, read } from './probing.ts';
 
-let world: ReturnType<typeof simulate>;
+let world: Probing;
 beforeEach(() => {
-  world = simulate(simulator);
+  world = probing(railway, simulator);
 });
 
 const findingOf = (options?: Record<string, string>, config?: Record<string, string>) => {
   const key = world.issue(options);
-  return ask(railway, world.simulator, config === undefined ? key : { ...key, config });
+  return world.ask(config === undefined ? key : { ...key, config });
 };
 
 const key = { api_key: '', config: {} };
@@ -21,7 +21,7 @@ const kinds = ['workspace', 'account', 'project'] as const;
 describe.each(kinds)('a token of the kind %s', (kind) => {
   test('shows what it speaks for', async () => {
     const issued = world.issue({ kind });
-    expect(await ask(railway, world.simulator, issued)).toEqual({
+    expect(await world.ask(issued)).toEqual({
       status: 200,
       finding: { finding: 'works', account: issued.account },
     });

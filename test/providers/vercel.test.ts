@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { fits, readConfigFields } from '../../lib/config-fields.ts';
 import { vercel } from '../../providers/vercel.ts';
 import { deleteVercelToken, vercel as simulated } from '../world/providers/vercel.ts';
-import { detailOf, type Probing, probing } from './probing.ts';
+import { detailOf, type Probing, probing, read } from './probing.ts';
 
 let world: Probing;
 beforeEach(() => {
@@ -60,10 +60,8 @@ test('a limited user or team is no account', async () => {
   world.store.set('settings.limitedUser', true);
   expect(await world.probe(key)).toMatchObject({ finding: 'insufficient' });
   const json = { limited: true, limitedBy: ['scope'], id: 'team_a', slug: 'a', name: 'A' };
-  const access = { credential: key.api_key, config: { team_id: 'team_a' } };
-  expect(vercel.probe.read({ status: 200, headers: new Headers(), json }, access)).toMatchObject({
-    finding: 'insufficient',
-  });
+  const ofTeam = { ...key, config: { team_id: 'team_a' } };
+  expect(read(vercel, ofTeam, 200, JSON.stringify(json))).toMatchObject({ finding: 'insufficient' });
 });
 
 test('a team that is not there is said', async () => {
@@ -77,14 +75,14 @@ test('a rate limit, HTML and another team’s answer say nothing about the token
   const key = world.issue();
   world.store.set('settings.retryAfter', 9);
   expect(await world.probe(key)).toBeUndefined();
-  const access = { credential: key.api_key, config: { team_id: 'team_a' } };
+  const ofTeam = { ...key, config: { team_id: 'team_a' } };
   for (const [status, json] of [
     [403, undefined],
     [404, undefined],
     [200, { id: 'team_b', name: 'B' }],
     [200, { user: { id: 'u' } }],
   ] as const)
-    expect(vercel.probe.read({ status, headers: new Headers(), json }, access)).toBeUndefined();
+    expect(read(vercel, ofTeam, status, JSON.stringify(json) ?? '<html>')).toBeUndefined();
 });
 
 describe('the grammar', () => {

@@ -1,8 +1,9 @@
 import { appendFileSync, mkdtempSync } from 'node:fs';
 import path from 'node:path';
-import { afterAll, inject } from 'vitest';
+import { afterAll, expect, inject } from 'vitest';
 import { TEMPLATE } from '../global-setup.ts';
 import { readModules } from '../world/bundle.ts';
+import { openDescriptions } from '../world/descriptions.ts';
 import { connectTo, type Databases } from '../world/postgres.ts';
 import { brands, type Sessions, seed, teams, users } from '../world/seed.ts';
 import { startWorld, type World, type WorldOptions } from '../world/world.ts';
@@ -23,7 +24,10 @@ export interface TestWorld extends World {
 
 export { brands, teams, users };
 
-/** A world of a test file's own, ended after it; what it said and used is kept for the leak test. */
+/**
+ * A world of a test file's own, ended after it; what it said and used is kept for the leak test. Where SPECS_DIR
+ * says where the providers' descriptions are, it ends well only if all that it sent to providers fits them.
+ */
 export async function openWorld(options: Partial<WorldOptions> = {}): Promise<TestWorld> {
   const shared = inject('directory');
   const databases = connectTo(inject('postgresPort'));
@@ -32,6 +36,7 @@ export async function openWorld(options: Partial<WorldOptions> = {}): Promise<Te
   const keep = (file: string) => (line: string) =>
     appendFileSync(path.join(shared, file), `${JSON.stringify(line)}\n`);
   const onSecret = keep('secrets.jsonl');
+  const keepDescribed = keep('described.jsonl');
 
   await databases.create(database, TEMPLATE);
   const sessions = await seed(databases, database);
@@ -45,6 +50,7 @@ export async function openWorld(options: Partial<WorldOptions> = {}): Promise<Te
       rateLimits: false,
       onLog: keep('logs.jsonl'),
       onSecret,
+      descriptions: openDescriptions(process.env.SPECS_DIR),
       ...options,
     });
     let isOpen = true;
@@ -52,6 +58,12 @@ export async function openWorld(options: Partial<WorldOptions> = {}): Promise<Te
       if (isOpen) await world.close();
       isOpen = false;
     };
+    // The last to be registered is the first to run: what the Worker sends until it has ended counts too.
+    afterAll(() => {
+      const { counts, violations, notDescribed } = world.gateway.described;
+      keepDescribed(JSON.stringify({ counts, violations, notDescribed }));
+      expect(violations, 'requests that do not fit the description of their provider').toEqual([]);
+    });
     afterAll(close);
     return {
       ...world,

@@ -1,3 +1,5 @@
+import { type Described, startRecord } from './descriptions/record.ts';
+import type { Descriptions } from './descriptions.ts';
 import { type HttpServer, type Served, serve } from './http-server.ts';
 import type { Simulator } from './simulator.ts';
 
@@ -25,6 +27,8 @@ export interface Fault {
 
 export interface Gateway extends HttpServer {
   calls: Call[];
+  /** How the calls so far fit the providers' descriptions, where there are any. */
+  described: Described;
   /** How many calls a provider has had, of those whose `METHOD host/path` matches. */
   count(provider: string, match?: RegExp): number;
   misbehave(fault: Fault): void;
@@ -38,8 +42,13 @@ export interface Gateway extends HttpServer {
  * world: `GET /_world/calls`, `POST /_world/faults` (a Fault), `DELETE /_world/faults`, and
  * `POST /_world/PROVIDER/keys` to make a key as in the provider's settings (options in the query).
  */
-export async function startGateway(simulators: readonly Simulator[], port = 0): Promise<Gateway> {
+export async function startGateway(
+  simulators: readonly Simulator[],
+  descriptions?: Descriptions,
+  port = 0,
+): Promise<Gateway> {
   const calls: Call[] = [];
+  const described = startRecord(descriptions);
   let faults: Fault[] = [];
 
   const simulator = (provider: string) => {
@@ -64,6 +73,7 @@ export async function startGateway(simulators: readonly Simulator[], port = 0): 
 
     const call: Call = { provider: found.provider, method: request.method, host, path, status: 'dropped' };
     calls.push(call);
+    await described.note(found.provider, real);
     const fault = take(call);
     if (fault?.delay !== undefined) await wait(fault.delay, signal);
     if (fault?.respond) {
@@ -81,10 +91,9 @@ export async function startGateway(simulators: readonly Simulator[], port = 0): 
   }
 
   async function simulatorOf(host: string, request: Request): Promise<Simulator | undefined> {
-    for (const each of simulators.filter((candidate) => candidate.host(host))) {
-      if (!each.claims || (await each.claims(request.clone()))) return each;
-    }
-    return undefined;
+    const here = simulators.filter((each) => each.host(host));
+    for (const each of here) if (await each.claims?.(request.clone())) return each;
+    return here.find((each) => !each.claims);
   }
 
   function take(call: Call): Fault | undefined {
@@ -118,6 +127,7 @@ export async function startGateway(simulators: readonly Simulator[], port = 0): 
   return {
     ...server,
     calls,
+    described,
     simulator,
     count: (provider, match = /./) =>
       calls.filter(

@@ -10,6 +10,7 @@ import {
 import { unstable_getMiniflareWorkerOptions as workerOptionsOf } from 'wrangler';
 import { type Agent, startAgent } from './agent.ts';
 import { type Module, root } from './bundle.ts';
+import type { Descriptions } from './descriptions.ts';
 import { type Gateway, startGateway } from './gateway.ts';
 import { type Kms, startKms } from './kms.ts';
 import { KV_LOG, KV_SWITCH } from './kv-log.ts';
@@ -32,6 +33,8 @@ export interface WorldOptions {
   /** Where providers are reached instead of the simulators: a loopback URL. */
   providerGateway?: string;
   rateLimits?: boolean;
+  /** What every request to a provider is checked against. */
+  descriptions?: Descriptions | undefined;
   /** Milliseconds since 1970 for the simulators' clocks. */
   now?: () => number;
   onLog?: (line: string) => void;
@@ -122,7 +125,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     remembered('agent-secret', () => `whsec_${randomBytes(24).toString('base64')}`);
   const aws = { ...kmsDefaults, ...pick(options.env ?? {}, Object.keys(kmsDefaults)) };
   const [gateway, neon, kms, agent] = await Promise.all([
-    startGateway(known),
+    startGateway(known, options.descriptions),
     startNeon({}),
     startKms({
       store: stores.of('kms'),

@@ -425,7 +425,7 @@ describe('the host of a customer', () => {
       expect(reply.status, reply.text).toBe(201);
       expect(reply.body.account.id).toBe('acme');
       expect(reply.body.config.subdomain).toBe('acme');
-      expect(world.gateway.calls.map(({ host }) => host)).toEqual(['acme.zendesk.com']);
+      expect(new Set(world.gateway.calls.map(({ host }) => host))).toEqual(new Set(['acme.zendesk.com']));
     },
   );
 });
@@ -641,14 +641,17 @@ describe('the cost', () => {
     expect(trips).toEqual({ postgres: 2, kms: 1, kv: 0, provider: 1 });
   });
 
-  test.each(['stripe', 'zendesk'] as const)(
-    'of a warm connect to %s is two statements and one probe',
-    async (provider) => {
+  test.each([
+    ['stripe', 1],
+    ['zendesk', 2],
+  ] as const)(
+    'of a warm connect to %s is two statements and the probe, %i requests',
+    async (provider, requests) => {
       const person = await newPerson(world);
       const { key } = await connectWithNewKey(world, person.at, provider);
       const { reply, trips } = await tripsOf(world, () => connect(person.at, provider, key));
       expect(reply.status).toBe(200);
-      expect(trips).toEqual({ postgres: 2, kms: 0, kv: 0, provider: 1 });
+      expect(trips).toEqual({ postgres: 2, kms: 0, kv: 0, provider: requests });
     },
   );
 

@@ -66,13 +66,19 @@ export function isAlive(record: TokenRecord, now: number): boolean {
 /** Issues, finds and kills tokens. */
 export type TokenBook = ReturnType<typeof tokenBook>;
 
-export function tokenBook({ store, now, secret }: SimulatorContext) {
+export function tokenBook({ store, now, secret, client }: SimulatorContext) {
+  const isApp = Boolean(client.settings.APP_ID);
+  const prefix = isApp ? 'ghu_' : 'gho_';
+  /** The store may still hold tokens of the OAuth App that came before the App. */
+  const isOurs = (record: TokenRecord) => record.token.startsWith(prefix);
   const save = (record: TokenRecord) => store.set(`token/${record.token}`, record);
   const revoke = (record: TokenRecord) => save({ ...record, revoked: true });
   const living = (login: string) =>
-    tokenRecords(store).filter((record) => record.login === login && isAlive(record, now()));
+    tokenRecords(store).filter(
+      (record) => record.login === login && isOurs(record) && isAlive(record, now()),
+    );
 
-  /** Ten tokens per user, application and scope set: the eleventh costs one its life. */
+  /** Ten tokens per user, OAuth App and scope set: the eleventh costs one its life. */
   function makeRoom(login: string, scopes: string[]) {
     const wanted = scopes.toSorted().join(' ');
     const same = living(login).filter((record) => record.scopes.toSorted().join(' ') === wanted);
@@ -84,13 +90,15 @@ export function tokenBook({ store, now, secret }: SimulatorContext) {
   }
 
   return {
+    isOurs,
+
     issue(login: string, scopes: string[], expiring: boolean): TokenRecord {
-      makeRoom(login, scopes);
+      if (!isApp) makeRoom(login, scopes);
       const sequence = (store.get<number>('sequence') ?? 0) + 1;
       store.set('sequence', sequence);
       const record: TokenRecord = {
         sequence,
-        token: secret(`gho_${randomLetters(36)}`),
+        token: secret(prefix + randomLetters(36)),
         refresh: expiring ? secret(`ghr_${randomLetters(76)}`) : null,
         login,
         scopes,
@@ -113,7 +121,8 @@ export function tokenBook({ store, now, secret }: SimulatorContext) {
     /** The record whose refresh token may still be used; it outlives the access token, not the grant. */
     refreshable(refresh: string): TokenRecord | undefined {
       const record = store.get<TokenRecord>(`token/${store.get<string>(`refresh/${refresh}`) ?? ''}`);
-      return record && !record.revoked && now() < (record.refreshExpiresAt ?? 0) ? record : undefined;
+      if (!record || record.revoked || !isOurs(record)) return undefined;
+      return now() < (record.refreshExpiresAt ?? 0) ? record : undefined;
     },
 
     touch: (record: TokenRecord) => save({ ...record, usedAt: now() }),
@@ -121,7 +130,7 @@ export function tokenBook({ store, now, secret }: SimulatorContext) {
 
     /** Ends the authorization of the application: expired access tokens still hold refresh tokens. */
     revokeGrant(login: string) {
-      for (const record of tokenRecords(store)) if (record.login === login) revoke(record);
+      for (const record of tokenRecords(store)) if (record.login === login && isOurs(record)) revoke(record);
     },
 
     granted: (login: string) => normalizeScopes(living(login).flatMap((record) => record.scopes)),

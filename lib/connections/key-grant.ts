@@ -1,0 +1,30 @@
+import type { ApiKey, Config, Provider } from '../../providers/provider.ts';
+import type { Meter } from '../meter.ts';
+import { signAssertion } from '../oauth/assertion.ts';
+import { requestTokens } from '../oauth/token-request.ts';
+import { Problem } from '../problem.ts';
+
+/**
+ * The access token that a key is exchanged for, or undefined where calls are made with the key itself. Throws
+ * `invalid_credential`, and what keeps the provider from answering.
+ */
+export async function tokensOfKey(
+  provider: Provider,
+  { grant }: ApiKey,
+  { key, config }: { key: string; config: Config },
+  meter: Meter,
+): Promise<{ credential: string; scopes: string[] | undefined; expiresAt: Date | undefined } | undefined> {
+  if (!grant?.applies(config)) return undefined;
+  const now = Date.now();
+  const assertion = grant.assertion ? await signAssertion(grant.assertion(key), now) : '';
+  if (assertion === undefined) {
+    throw new Problem('invalid_credential', 'The private key in this key cannot be read. Make a new key.');
+  }
+  const dialogue = grant.request({ key, config, assertion });
+  const tokens = await requestTokens(provider, dialogue, grant, meter);
+  return {
+    credential: tokens.accessToken,
+    scopes: tokens.scopes,
+    expiresAt: tokens.expiresIn === undefined ? undefined : new Date(now + tokens.expiresIn * 1000),
+  };
+}

@@ -1,0 +1,157 @@
+import * as z from 'zod';
+import {
+  type Answer,
+  bearer,
+  type Finding,
+  getJson,
+  type Provider,
+  postForm,
+  readTokenResponse,
+} from './provider.ts';
+
+const tokenEndpoint = 'https://oauth2.googleapis.com/token';
+const scope = 'https://www.googleapis.com/auth/analytics.readonly';
+
+/** The parts of a downloaded key file that are kept. What it says of addresses is never used. */
+const account = z.object({
+  client_email: z.string().regex(/^[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.gserviceaccount\.com$/),
+  private_key: z.string().transform((pem) => pem.replaceAll('\\n', '\n')),
+  private_key_id: z.string().regex(/^[A-Za-z0-9]{1,64}$/),
+  project_id: z.string().regex(/^[a-z0-9.:-]{1,64}$/),
+});
+
+/** What a pasted JSON may be instead. */
+const pasted = z.looseObject({ type: z.string().optional(), universe_domain: z.string().optional() });
+
+const property = z.object({ displayName: z.string() });
+const googleError = z.object({
+  error: z.object({
+    message: z.string(),
+    details: z.array(z.object({ reason: z.string().optional() })).optional(),
+  }),
+});
+
+const makeKey =
+  'Make one in the Google Cloud console under IAM & Admin, Service Accounts, Keys, Add key, Create new key, JSON.';
+const addToProperty =
+  'in Google Analytics under Admin, Property access management, add the service account’s e-mail address (client_email in the JSON) as Viewer.';
+
+/** https://developers.google.com/identity/protocols/oauth2/service-account and https://developers.google.com/analytics/devguides/reporting/data/v1 */
+export const ga4 = {
+  id: 'ga4',
+  name: 'Google Analytics',
+  category: 'analytics',
+  docs: 'https://developers.google.com/analytics/devguides/reporting/data/v1',
+  config: [
+    {
+      name: 'property_id',
+      label: 'Property ID',
+      required: true,
+      pattern: '[1-9][0-9]{0,18}',
+      help: 'The number in Google Analytics under Admin, Property details, such as 123456789; not the measurement ID, which begins with G-.',
+      normalize: (value) => /^properties\/(\d+)$/.exec(value.trim())?.[1] ?? value.trim(),
+    },
+  ],
+  auth: {
+    type: 'service_account',
+    key: {
+      name: 'api_key',
+      label: 'Service account key (JSON)',
+      required: true,
+      pattern: '\\{[\\s\\S]{1,16000}\\}',
+      help: `The whole key file of a Google Cloud service account. ${makeKey} Enable the Google Analytics Data API in that project, and ${addToProperty}`,
+      normalize: (text) => JSON.stringify(account.safeParse(parsed(text)).data ?? {}),
+    },
+    refuse,
+    grant: {
+      applies: () => true,
+      assertion: (key) => {
+        const { client_email, private_key, private_key_id } = account.parse(parsed(key));
+        return {
+          privateKey: private_key,
+          keyId: private_key_id,
+          claims: { iss: client_email, scope, aud: tokenEndpoint },
+          lifetime: 3600,
+        };
+      },
+      *request({ assertion }) {
+        const grant_type = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
+        const result = readTokenResponse(yield postForm(tokenEndpoint, { grant_type, assertion }));
+        return 'error' in result ? { ...result, detail: deadKey } : result;
+      },
+      dead: ['invalid_grant', 'invalid_client', 'unauthorized_client', 'account_not_found'],
+    },
+  },
+  *probe({ credential, config: { property_id } }) {
+    const name = `properties/${property_id}`;
+    // One field of an answer that is long.
+    const data = yield getJson(
+      `https://analyticsdata.googleapis.com/v1beta/${name}/metadata?fields=name`,
+      bearer(credential),
+    );
+    if (data.status !== 200) return failed(data, property_id);
+    // Named by another API, which need not be enabled.
+    const admin = yield getJson(`https://analyticsadmin.googleapis.com/v1beta/${name}`, bearer(credential));
+    const found = admin.status === 200 ? property.safeParse(admin.json).data : undefined;
+    return {
+      finding: 'works',
+      account: { id: name, name: found?.displayName ?? `GA4 property ${property_id}` },
+    };
+  },
+  revocation: {
+    unsupported:
+      'Delete the key in the Google Cloud console under IAM & Admin, Service Accounts, Keys, and remove the service account in Google Analytics under Admin, Property access management.',
+  },
+  tools: ['reeve_analytics'],
+  capabilities: [],
+  webhookEvents: [],
+} satisfies Provider;
+
+const deadKey = `Google does not accept this key: it was deleted or disabled, or its service account was. ${makeKey}`;
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function refuse(text: string): string | undefined {
+  const json = pasted.safeParse(parsed(text)).data;
+  if (!json) return `Paste the whole key file, from { to }. ${makeKey}`;
+  if (json.type !== 'service_account') {
+    return `That is the JSON of something else; a service account’s key says "type": "service_account". ${makeKey}`;
+  }
+  if ((json.universe_domain ?? 'googleapis.com') !== 'googleapis.com') {
+    return 'That key is of another cloud than Google’s public one, which has no Google Analytics.';
+  }
+  const found = account.safeParse(json);
+  if (!found.success) {
+    const [path] = found.error.issues[0]?.path ?? [];
+    return `In that key file, ${String(path)} is missing or not as Google writes it. ${makeKey}`;
+  }
+  return /^-----BEGIN PRIVATE KEY-----\s[\s\S]+-----END PRIVATE KEY-----\s*$/.test(found.data.private_key)
+    ? undefined
+    : `In that key file, private_key is cut off or changed. ${makeKey}`;
+}
+
+/** Three causes share a status; the details tell them apart. */
+function failed({ status, json }: Answer, id: string | undefined): Finding | undefined {
+  const error = googleError.safeParse(json).data?.error;
+  if (status === 400 && error) {
+    return { finding: 'refused', detail: `Google Analytics knows no property ${id}. Check the Property ID.` };
+  }
+  if (status !== 403 || !error) return undefined;
+  if (error.details?.some(({ reason }) => reason === 'SERVICE_DISABLED')) {
+    const project = /\bproject (\d+)\b/.exec(error.message)?.[1];
+    return {
+      finding: 'insufficient',
+      detail: `The key works, but the Google Analytics Data API is not enabled in its Google Cloud project. Enable it at console.cloud.google.com/apis/library/analyticsdata.googleapis.com${project === undefined ? '' : `?project=${project}`}, wait a few minutes and connect again.`,
+    };
+  }
+  return {
+    finding: 'insufficient',
+    detail: `The key works, but may not see the property ${id}. Check the Property ID, and ${addToProperty}`,
+  };
+}

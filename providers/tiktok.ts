@@ -1,0 +1,115 @@
+import * as z from 'zod';
+import { type Answer, getJson, type Provider, postJson, type TokenResult } from './provider.ts';
+
+const api = 'https://business-api.tiktok.com/open_api/v1.3';
+
+/** Every answer is HTTP 200; 0 is success. */
+const envelope = z.object({ code: z.number().int(), data: z.unknown() });
+const granted = z.object({
+  access_token: z.string().min(1),
+  scope: z.array(z.union([z.number(), z.string()])).optional(),
+});
+const id = z.union([z.string().min(1), z.number().int()]).transform(String);
+const advertisers = z.object({
+  list: z.array(z.object({ advertiser_id: id, advertiser_name: z.string().nullish() })),
+});
+
+/** The app as such, the developer behind it, or its secret. */
+const ours = [40_113, 40_118, 40_124, 40_125];
+const limited = [40_016, 40_100, 40_132, 40_133];
+/** Expired, or wrong and revoked. */
+const over = [40_102, 40_105];
+
+/** https://business-api.tiktok.com/portal/docs (authorization, doc ids 1738373164380162 and 1738373141733378) */
+export const tiktok = {
+  id: 'tiktok',
+  name: 'TikTok Ads',
+  category: 'advertising',
+  docs: 'https://business-api.tiktok.com/portal/docs',
+  config: [],
+  auth: {
+    type: 'oauth',
+    authorizationEndpoint: () => 'https://business-api.tiktok.com/portal/auth',
+    // No OAuth in its parameters: the app's permissions are chosen in the developer portal.
+    authorizationParameters: ({ client_id = '', redirect_uri = '', state = '' }) => ({
+      app_id: client_id,
+      redirect_uri,
+      state,
+    }),
+    codeParameter: 'auth_code',
+    // Ad Account Information, Campaign, Consolidated Report.
+    scopes: ['10', '20', '44'],
+    scopeSeparator: ',',
+    pkce: false,
+    *exchange({ client, code }) {
+      return tokens(
+        yield postJson(`${api}/oauth2/access_token/`, {
+          app_id: client.id,
+          secret: client.secret,
+          auth_code: code,
+        }),
+      );
+    },
+    clientErrors: ['invalid_client'],
+    // Numbers make a tree: 4, Reporting, includes 44.
+    covers: (scopes, asked) => scopes.includes(asked) || scopes.includes(asked.slice(0, 1)),
+  },
+  *probe({ credential, client, pinned }) {
+    // The documented call takes the app's secret in the query.
+    const query = new URLSearchParams({ app_id: client.id, secret: client.secret });
+    const answer = yield getJson(`${api}/oauth2/advertiser/get/?${query}`, { 'access-token': credential });
+    const code = codeOf(answer);
+    if (code !== 0) {
+      if (code === undefined) return undefined;
+      if (over.includes(code)) return { finding: 'refused', detail: ended };
+      if (limited.includes(code)) return { finding: 'limited' };
+      if (ours.includes(code)) return { finding: 'client_refused', reason: `code ${code}` };
+      return code === 40_001 ? { finding: 'insufficient' } : undefined;
+    }
+    const list = advertisers.safeParse(envelope.parse(answer.json).data).data?.list;
+    if (!list) return undefined;
+    // A sign-in may reach several advertisers: the pinned one stays, else the oldest is taken.
+    const sorted = list.toSorted((a, b) => (BigInt(a.advertiser_id) < BigInt(b.advertiser_id) ? -1 : 1));
+    const found = sorted.find((each) => each.advertiser_id === pinned) ?? sorted[0];
+    if (!found) return { finding: 'insufficient', detail: nobody };
+    return { finding: 'works', account: { id: found.advertiser_id, name: found.advertiser_name ?? null } };
+  },
+  revocation: {
+    grant: {
+      request: ({ credential, client }) =>
+        postJson(
+          `${api}/oauth2/revoke_token/`,
+          { app_id: client.id, secret: client.secret, access_token: credential },
+          { 'access-token': credential },
+        ),
+      ended: (answer) => [0, ...over].includes(codeOf(answer) ?? -1),
+    },
+  },
+  tools: ['reeve_ads'],
+  capabilities: [],
+  webhookEvents: [],
+} satisfies Provider;
+
+const ended =
+  'TikTok does not accept this sign-in any more: the advertiser has removed the access. Connect TikTok Ads again.';
+const nobody =
+  'This TikTok sign-in reaches no advertiser account. Connect again, and choose an advertiser on TikTok’s page.';
+
+function codeOf({ json }: Answer): number | undefined {
+  return envelope.safeParse(json).data?.code;
+}
+
+/** The token has no end of its own, and no refresh token beside it. */
+function tokens(answer: Answer): TokenResult {
+  const body = envelope.safeParse(answer.json).data;
+  if (!body) return { unreadable: true };
+  if (limited.includes(body.code)) return { limited: undefined };
+  if (ours.includes(body.code)) return { error: 'invalid_client' };
+  if (body.code === 40_110) return { error: 'invalid_grant' };
+  if (body.code !== 0) return { error: `code_${body.code}` };
+  const { data } = granted.safeParse(body.data);
+  if (!data) return { unreadable: true };
+  return {
+    tokens: { accessToken: data.access_token, ...(data.scope && { scopes: data.scope.map(String) }) },
+  };
+}
