@@ -23,6 +23,7 @@ const account = z.object({
 /** What a pasted JSON may be instead. */
 const pasted = z.looseObject({ type: z.string().optional(), universe_domain: z.string().optional() });
 
+const metadata = z.object({ name: z.string() });
 const property = z.object({ displayName: z.string() });
 const googleError = z.object({
   error: z.object({
@@ -84,12 +85,13 @@ export const ga4 = {
   },
   *probe({ credential, config: { property_id } }) {
     const name = `properties/${property_id}`;
-    // One field of an answer that is long.
+    // Costs nothing of the property's quota, as a report would.
     const data = yield getJson(
-      `https://analyticsdata.googleapis.com/v1beta/${name}/metadata?fields=name`,
+      `https://analyticsdata.googleapis.com/v1beta/${name}/metadata`,
       bearer(credential),
     );
     if (data.status !== 200) return failed(data, property_id);
+    if (metadata.safeParse(data.json).data?.name !== `${name}/metadata`) return undefined;
     // Named by another API, which need not be enabled.
     const admin = yield getJson(`https://analyticsadmin.googleapis.com/v1beta/${name}`, bearer(credential));
     const found = admin.status === 200 ? property.safeParse(admin.json).data : undefined;

@@ -37,6 +37,7 @@ export const slack = {
   auth: {
     type: 'oauth',
     authorizationEndpoint: () => 'https://slack.com/oauth/v2/authorize',
+    authorizationParameters: ({ response_type: _, ...documented }) => documented,
     scopes: ['chat:write', 'channels:read', 'channels:history', 'groups:read'],
     scopeSeparator: ',',
     // Turning it on makes the app a public client for good, whose refresh tokens end after 30 days.

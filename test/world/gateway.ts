@@ -73,8 +73,8 @@ export async function startGateway(
 
     const call: Call = { provider: found.provider, method: request.method, host, path, status: 'dropped' };
     calls.push(call);
-    await described.note(found.provider, real);
     const fault = take(call);
+    await described.note(found.provider, real);
     if (fault?.delay !== undefined) await wait(fault.delay, signal);
     if (fault?.respond) {
       call.status = fault.respond.status;
