@@ -49,6 +49,8 @@ export interface World {
   kms: Kms;
   agent: Agent;
   miniflare: Miniflare;
+  /** What the Worker is set up with. */
+  bindings: Readonly<Record<string, string>>;
   /** The Worker's log lines so far. */
   logs: string[];
   /** Operations on KV since the last reset. */
@@ -197,6 +199,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     kms,
     agent,
     miniflare,
+    bindings,
     logs,
     kv,
     kvDown: async (isDown) => void (await fetch(`${url}${KV_SWITCH}${isDown ? '?down' : ''}`)),
