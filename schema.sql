@@ -79,6 +79,11 @@ create table if not exists connections (
   unique nulls not distinct (user_id, brand_id, provider),
   check (status <> 'disconnected' or (credential is null and refresh_token is null))
 );
+-- Tables from before grants were told from accounts.
+alter table connections add column if not exists grant_id text;
+update connections set grant_id = account_id where grant_id is null;
+alter table connections alter column grant_id set not null;
+drop index if exists connections_by_account;
 create index if not exists connections_by_brand on connections (brand_id) where brand_id is not null;
 create index if not exists connections_by_grant on connections (provider, grant_id) where status <> 'disconnected';
 create index if not exists connections_by_data_key on connections (data_key_id);
@@ -116,6 +121,10 @@ create table if not exists revocations (
   last_error_code text,
   created_at timestamptz not null default now()
 );
+alter table revocations add column if not exists grant_id text;
+update revocations set grant_id = account_id where grant_id is null;
+alter table revocations alter column grant_id set not null;
+drop index if exists revocations_by_account;
 create index if not exists revocations_due on revocations (next_attempt_at);
 create index if not exists revocations_by_grant on revocations (provider, grant_id);
 

@@ -24,3 +24,15 @@ test('schema.sql applies to an empty database, and again to one that is in use',
   const { rows: users } = await databases.run('schema_twice', 'select name from users');
   expect(users).toEqual([{ name: 'Ada' }]);
 });
+
+test('schema.sql brings a database from before grants were told from accounts up to date', async () => {
+  const run = (text: string) => databases.run('schema_older', text);
+  await databases.create('schema_older');
+  await applySchema(databases, 'schema_older');
+  await run('alter table connections drop column grant_id');
+  await run('alter table revocations drop column grant_id');
+  await run(`insert into connections (id, user_id, tenant_id, provider, type, status, account_id)
+    select gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'github', 'oauth', 'disconnected', '583231'`);
+  await applySchema(databases, 'schema_older');
+  expect((await run('select grant_id from connections')).rows).toEqual([{ grant_id: '583231' }]);
+});

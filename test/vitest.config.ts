@@ -9,7 +9,10 @@ const each = {
   execArgv: ['--disable-warning=ExperimentalWarning'],
 };
 
-/** Everything in one run; the leak test last, since it looks at what all the others have left. */
+/** Tests that look at what all the others have left. */
+const afterwards = ['test/leaks.test.ts', 'test/descriptions.test.ts'];
+
+/** Everything in one run. */
 export default defineConfig({
   test: {
     root: '.',
@@ -21,11 +24,11 @@ export default defineConfig({
           ...each,
           name: 'all',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/leaks.test.ts'],
+          exclude: afterwards,
           sequence: { groupOrder: 1 },
         },
       },
-      { test: { ...each, name: 'afterwards', include: ['test/leaks.test.ts'], sequence: { groupOrder: 2 } } },
+      { test: { ...each, name: 'afterwards', include: afterwards, sequence: { groupOrder: 2 } } },
     ],
   },
 });

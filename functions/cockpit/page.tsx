@@ -139,6 +139,9 @@ function Card(props: {
       {live && connection.missing_scopes.length > 0 && (
         <p class="quiet">Missing permissions: {connection.missing_scopes.join(', ')}</p>
       )}
+      {live && connection.reauthorize_by !== null && (
+        <p class="quiet">Connect again by {connection.reauthorize_by.slice(0, 10)} at the latest.</p>
+      )}
       {live && connection.last_error && <p class="quiet">{connection.last_error.message}</p>}
       {live && (
         <div class="actions">

@@ -60,8 +60,8 @@ export async function openWorld(options: Partial<WorldOptions> = {}): Promise<Te
     };
     // The last to be registered is the first to run: what the Worker sends until it has ended counts too.
     afterAll(() => {
-      const { counts, violations, notDescribed } = world.gateway.described;
-      keepDescribed(JSON.stringify({ counts, violations, notDescribed }));
+      const { counts, fitting, violations, notDescribed } = world.gateway.described;
+      keepDescribed(JSON.stringify({ counts, fitting, violations, notDescribed }));
       expect(violations, 'requests that do not fit the description of their provider').toEqual([]);
     });
     afterAll(close);

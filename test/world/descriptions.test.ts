@@ -3,6 +3,8 @@ import { type Example, examples } from './descriptions/examples.ts';
 import { startRecord } from './descriptions/record.ts';
 import { sources } from './descriptions/sources.ts';
 import { openDescriptions } from './descriptions.ts';
+import { startGateway } from './gateway.ts';
+import type { Simulator } from './simulator.ts';
 
 const descriptions = openDescriptions(process.env.SPECS_DIR);
 
@@ -85,6 +87,7 @@ describe.skipIf(!descriptions)('the record of a gateway', () => {
     await record.note('gorgias', new Request('https://acme.gorgias.com/api/account'));
     expect(record).toMatchObject({
       counts: { checked: 3, fits: 1, notDescribed: 1 },
+      fitting: { github: 1 },
       violations: [{ provider: 'github', method: 'GET', path: '/user', violations: [expect.any(String)] }],
       notDescribed: [
         { provider: 'github', method: 'GET', host: 'api.github.com', path: '/me', isOfTheApi: true },
@@ -105,6 +108,24 @@ describe.skipIf(!descriptions)('the record of a gateway', () => {
     expect(await request.text()).toBe(body);
   });
 });
+
+test.skipIf(!descriptions)(
+  'a gateway records every call it is asked for, and a reset forgets none',
+  async () => {
+    const github: Simulator = {
+      provider: 'github',
+      host: (hostname) => hostname === 'api.github.com',
+      fetch: () => new Response('{}'),
+    };
+    const gateway = await startGateway([github], descriptions);
+    gateway.misbehave({ provider: 'github', match: 'rate_limit', drop: 'before' });
+    await fetch(`${gateway.url}/api.github.com/user?x=1`);
+    await expect(fetch(`${gateway.url}/api.github.com/rate_limit?x=1`)).rejects.toThrow();
+    gateway.reset();
+    await gateway.close();
+    expect(gateway.described.violations.map(({ path }) => path)).toEqual(['/user', '/rate_limit']);
+  },
+);
 
 test('a check that cannot be made is a violation', async () => {
   const record = startRecord(openDescriptions('/there/is/no/such/directory'));

@@ -13,6 +13,9 @@ export interface Descriptions {
   doubts: string[];
 }
 
+/** The providers that have a description. */
+export const DESCRIBED: readonly string[] = Object.keys(sources);
+
 const opened = new Map<string, Descriptions>();
 
 /** The descriptions in a directory, each read at its first use and once a process; undefined without one. */

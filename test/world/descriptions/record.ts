@@ -19,6 +19,8 @@ export interface Undescribed {
 /** What the descriptions say of the requests that a gateway has had; a reset doesn't forget it. */
 export interface Described {
   counts: { checked: number; fits: number; notDescribed: number };
+  /** How many of each provider's fit: a provider that isn't here was asked for nothing that is described. */
+  fitting: Record<string, number>;
   violations: Violation[];
   notDescribed: Undescribed[];
   /** Checks one more request; resolves without a word about the outcome. */
@@ -28,10 +30,12 @@ export interface Described {
 /** Without descriptions, and for a provider that has none, nothing is noted. */
 export function startRecord(descriptions: Descriptions | undefined): Described {
   const counts = { checked: 0, fits: 0, notDescribed: 0 };
+  const fitting: Record<string, number> = {};
   const violations: Violation[] = [];
   const notDescribed: Undescribed[] = [];
   return {
     counts,
+    fitting,
     violations,
     notDescribed,
     async note(provider, request) {
@@ -44,8 +48,10 @@ export function startRecord(descriptions: Descriptions | undefined): Described {
       const { method, url } = request;
       const { host, pathname: path } = new URL(url);
       counts.checked += 1;
-      if (verdict === 'fits') counts.fits += 1;
-      else if (verdict !== 'not described') violations.push({ provider, method, path, ...verdict });
+      if (verdict === 'fits') {
+        counts.fits += 1;
+        fitting[provider] = (fitting[provider] ?? 0) + 1;
+      } else if (verdict !== 'not described') violations.push({ provider, method, path, ...verdict });
       else {
         counts.notDescribed += 1;
         const isOfTheApi = await descriptions.covers(provider, new URL(url));
