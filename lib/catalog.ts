@@ -28,7 +28,7 @@ export function toolsOf(id: string): string[] {
 
 /** Our client at a provider; an empty one where it connects by a key. Throws `provider_not_configured`. */
 export function requireClient(env: object, provider: Provider): OAuthClient {
-  const client = clientOf(env, provider);
+  const client = findClient(env, provider);
   if (client) return client;
   throw new Problem(
     'provider_not_configured',
@@ -60,7 +60,7 @@ export function catalogue(env: object) {
       name: provider.name,
       category: provider.category,
       auth: provider.auth.type,
-      configured: clientOf(env, provider) !== undefined,
+      configured: findClient(env, provider) !== undefined,
       fields: fieldsOf(provider),
       scopes: provider.auth.type === 'oauth' ? provider.auth.scopes : [],
       tools: provider.tools,
@@ -82,8 +82,8 @@ function asSetUp(env: object, usual: Provider): Provider {
   return other?.provider ?? usual;
 }
 
-/** Undefined where a provider that needs a client has none. */
-function clientOf(env: object, { id, auth }: Provider): OAuthClient | undefined {
+/** Our client at a provider, or undefined where it needs one and has none. */
+export function findClient(env: object, { id, auth }: Provider): OAuthClient | undefined {
   if (auth.type !== 'oauth') return NO_CLIENT;
   const { CLIENT_ID, CLIENT_SECRET, ...settings } = providerSettings(env, id);
   if (CLIENT_ID === undefined || CLIENT_SECRET === undefined) return undefined;

@@ -1,14 +1,20 @@
-import type { Answer, Provider } from '../providers/provider.ts';
+import type { Answer, Dialogue, Provider } from '../providers/provider.ts';
+import { hold } from './dialogue.ts';
+import type { Meter } from './meter.ts';
 import { OutboundError } from './outbound.ts';
 import { Problem } from './problem.ts';
 
 /** The longest wait that a provider is known to mean, in seconds: a monthly allowance that is used up. */
 const LONGEST_WAIT = 31 * 86_400;
 
-/** Makes a call to a provider, and turns what keeps an answer from coming into a problem. */
-export async function askProvider(provider: Provider, call: () => Promise<Answer>): Promise<Answer> {
+/** Holds a dialogue with a provider, and turns what keeps an answer from coming into a problem. */
+export async function askProvider<Result>(
+  provider: Provider,
+  dialogue: Dialogue<Result>,
+  meter: Meter,
+): Promise<{ result: Result; answer: Answer }> {
   try {
-    return await call();
+    return await hold(dialogue, meter);
   } catch (error) {
     if (!(error instanceof OutboundError)) throw error;
     if (error.failure === 'timeout') {
@@ -48,7 +54,7 @@ function unexpected(provider: Provider, reason: string): Problem {
 }
 
 /** Retry-After (RFC 9110 section 10.2.3), in seconds or as a date; undefined where it is missing or odd. */
-function retryAfterSeconds(value: string | null, now: number): number | undefined {
+export function retryAfterSeconds(value: string | null, now: number): number | undefined {
   if (value === null) return undefined;
   const seconds = /^\d{1,9}$/.test(value) ? Number(value) : (Date.parse(value) - now) / 1000;
   return seconds > 0 && seconds <= LONGEST_WAIT ? Math.ceil(seconds) : undefined;

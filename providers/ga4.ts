@@ -7,6 +7,7 @@ import {
   type Provider,
   postForm,
   readTokenResponse,
+  type TokenResult,
 } from './provider.ts';
 
 const tokenEndpoint = 'https://oauth2.googleapis.com/token';
@@ -25,12 +26,11 @@ const pasted = z.looseObject({ type: z.string().optional(), universe_domain: z.s
 
 const metadata = z.object({ name: z.string() });
 const property = z.object({ displayName: z.string() });
+const reasons = z.array(z.object({ reason: z.string().optional() }));
 const googleError = z.object({
-  error: z.object({
-    message: z.string(),
-    details: z.array(z.object({ reason: z.string().optional() })).optional(),
-  }),
+  error: z.object({ message: z.string().catch(''), details: reasons.catch([]) }),
 });
+const described = z.object({ error_description: z.string() });
 
 const makeKey =
   'Make one in the Google Cloud console under IAM & Admin, Service Accounts, Keys, Add key, Create new key, JSON.';
@@ -77,28 +77,26 @@ export const ga4 = {
       },
       *request({ assertion }) {
         const grant_type = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
-        const result = readTokenResponse(yield postForm(tokenEndpoint, { grant_type, assertion }));
-        return 'error' in result ? { ...result, detail: deadKey } : result;
+        return tokens(yield postForm(tokenEndpoint, { grant_type, assertion }));
       },
-      dead: ['invalid_grant', 'invalid_client', 'unauthorized_client', 'account_not_found'],
+      // https://developers.google.com/identity/protocols/oauth2/service-account#error-codes
+      dead: ['invalid_grant', 'invalid_client', 'unauthorized_client', 'disabled_client'],
     },
   },
   *probe({ credential, config: { property_id } }) {
     const name = `properties/${property_id}`;
-    // Costs nothing of the property's quota, as a report would.
+    // Costs little of the property's quota, and no more for a property with much data, as a report would.
     const data = yield getJson(
       `https://analyticsdata.googleapis.com/v1beta/${name}/metadata`,
       bearer(credential),
     );
     if (data.status !== 200) return failed(data, property_id);
     if (metadata.safeParse(data.json).data?.name !== `${name}/metadata`) return undefined;
-    // Named by another API, which need not be enabled.
+    // Named by another API, which need not be enabled. What only kept it from answering takes no name away.
     const admin = yield getJson(`https://analyticsadmin.googleapis.com/v1beta/${name}`, bearer(credential));
     const found = admin.status === 200 ? property.safeParse(admin.json).data : undefined;
-    return {
-      finding: 'works',
-      account: { id: name, name: found?.displayName ?? `GA4 property ${property_id}` },
-    };
+    const nameless = admin.status === 403 ? `GA4 property ${property_id}` : null;
+    return { finding: 'works', account: { id: name, name: found?.displayName ?? nameless } };
   },
   revocation: {
     unsupported:
@@ -110,6 +108,16 @@ export const ga4 = {
 } satisfies Provider;
 
 const deadKey = `Google does not accept this key: it was deleted or disabled, or its service account was. ${makeKey}`;
+
+/** What is wrong with the time of an assertion is wrong with our clock. */
+function tokens(answer: Answer): TokenResult {
+  const result = readTokenResponse(answer);
+  if (!('error' in result)) return result;
+  const description = described.safeParse(answer.json).data?.error_description ?? '';
+  return /\b(iat|exp|timeframe)\b/.test(description)
+    ? { error: 'assertion_out_of_time' }
+    : { ...result, detail: deadKey };
+}
 
 function parsed(text: string): unknown {
   try {
@@ -138,14 +146,17 @@ function refuse(text: string): string | undefined {
     : `In that key file, private_key is cut off or changed. ${makeKey}`;
 }
 
-/** Three causes share a status; the details tell them apart. */
+/** Several causes share a status; the details tell them apart. */
 function failed({ status, json }: Answer, id: string | undefined): Finding | undefined {
   const error = googleError.safeParse(json).data?.error;
-  if (status === 400 && error) {
+  if (!error) return undefined;
+  if (status === 401) return { finding: 'refused', detail: deadKey };
+  if (status === 400) {
     return { finding: 'refused', detail: `Google Analytics knows no property ${id}. Check the Property ID.` };
   }
-  if (status !== 403 || !error) return undefined;
-  if (error.details?.some(({ reason }) => reason === 'SERVICE_DISABLED')) {
+  if (status !== 403) return undefined;
+  const given = error.details.flatMap(({ reason }) => reason ?? []);
+  if (given.includes('SERVICE_DISABLED') || /has not been used in project/.test(error.message)) {
     const project = /\bproject (\d+)\b/.exec(error.message)?.[1];
     return {
       finding: 'insufficient',
@@ -154,6 +165,9 @@ function failed({ status, json }: Answer, id: string | undefined): Finding | und
   }
   return {
     finding: 'insufficient',
-    detail: `The key works, but may not see the property ${id}. Check the Property ID, and ${addToProperty}`,
+    detail:
+      given.length > 0
+        ? 'The key works, but Google does not let its Google Cloud project use Google Analytics. Look at the project in the Google Cloud console: it may be suspended, or restricted by its organization.'
+        : `The key works, but may not see the property ${id}. Check the Property ID, and ${addToProperty}`,
   };
 }

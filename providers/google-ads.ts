@@ -17,35 +17,31 @@ const version = 'v25';
 const tokenEndpoint = 'https://oauth2.googleapis.com/token';
 const adwords = 'https://www.googleapis.com/auth/adwords';
 
+/** An empty list is left out. */
+const accessible = z.object({ resourceNames: z.array(z.string()).default([]) });
 const userinfo = z.object({
   sub: z.string().min(1),
   email: z.string().nullish(),
   name: z.string().nullish(),
 });
 
-/** https://developers.google.com/google-ads/api/docs/best-practices/error-types */
-const adsError = z.object({
-  error: z.object({
-    status: z.string().optional(),
-    details: z
-      .array(
-        z.object({
-          reason: z.string().optional(),
-          errors: z
-            .array(
-              z.object({
-                errorCode: z.record(z.string(), z.string()).optional(),
-                details: z
-                  .object({ quotaErrorDetails: z.object({ retryDelay: z.string().optional() }).optional() })
-                  .optional(),
-              }),
-            )
-            .optional(),
-        }),
-      )
-      .optional(),
-  }),
+/** https://developers.google.com/google-ads/api/docs/best-practices/error-types; what is of another form counts as absent. */
+const failure = z.object({
+  errorCode: z.record(z.string(), z.string()).catch({}),
+  details: z
+    .object({ quotaErrorDetails: z.object({ retryDelay: z.string() }) })
+    .nullish()
+    .catch(null),
 });
+const detail = z.object({ reason: z.string().catch(''), errors: z.array(failure).catch([]) });
+const adsError = z.object({ error: z.object({ details: z.array(detail).catch([]) }) });
+
+/**
+ * Our project or developer token is refused, whoever signs in: errors of the API (…/reference/rpc/v25, Authentication-,
+ * Authorization- and RequestError), and reasons that stand before every API of Google's (google.api.ErrorReason).
+ */
+const ofOurProject =
+  /^((DEVELOPER_TOKEN|CLOUD_PROJECT|ORGANIZATION|CONSUMER)_[A-Z_]{1,60}|PROJECT_DISABLED|MISSING_TOS|UNSUPPORTED_VERSION|SERVICE_DISABLED|BILLING_DISABLED|USER_PROJECT_DENIED|GCP_SUSPENDED)$/;
 
 /** https://developers.google.com/identity/protocols/oauth2/web-server and https://developers.google.com/google-ads/api/docs/oauth/overview */
 export const googleAds = {
@@ -93,14 +89,23 @@ export const googleAds = {
       reuse: 'always',
       dead: ['invalid_grant'],
     },
-    clientErrors: ['invalid_client', 'unauthorized_client', 'org_internal'],
+    clientErrors: [
+      'invalid_client',
+      'deleted_client',
+      'disabled_client',
+      'unauthorized_client',
+      'org_internal',
+      'redirect_uri_mismatch',
+    ],
   },
   *probe({ credential, client }) {
     const answer = yield getJson(
       `https://googleads.googleapis.com/${version}/customers:listAccessibleCustomers`,
       { ...bearer(credential), ...developerToken(client) },
     );
-    if (answer.status !== 200) return failed(answer);
+    const customers = accessible.safeParse(answer.json).data?.resourceNames;
+    if (answer.status !== 200 || !customers) return failed(answer);
+    if (customers.length === 0) return { finding: 'insufficient', detail: noAccount };
     const who = yield getJson('https://openidconnect.googleapis.com/v1/userinfo', bearer(credential));
     const body = userinfo.safeParse(who.json);
     if (who.status !== 200 || !body.success) return undefined;
@@ -131,48 +136,42 @@ function developerToken({ settings }: OAuthClient): Record<string, string> {
   return settings.DEVELOPER_TOKEN === undefined ? {} : { 'developer-token': settings.DEVELOPER_TOKEN };
 }
 
+const over =
+  'Google does not accept this sign-in any more: access was removed, or the Google account was changed or deleted. Connect Google Ads again.';
+const noAccount =
+  'This Google account has no access to any Google Ads account. Sign in with the account that you open Google Ads with.';
+const unticked = 'Access to Google Ads was left unticked. Connect again, and tick it on Google’s page.';
+const unprotected = (what: string) =>
+  `Whoever runs the Google Ads account lets in only Google accounts with ${what}. Turn it on at myaccount.google.com/security, then connect again.`;
+
 function failed({ status, json }: Answer): Finding | undefined {
-  const error = adsError.safeParse(json).data?.error;
-  if (!error) return undefined;
-  const details = error.details ?? [];
-  const failures = details.flatMap((each) => each.errors ?? []);
-  const codes = failures.flatMap((each) => Object.values(each.errorCode ?? {}));
-  const says = (...known: string[]) => known.some((code) => codes.includes(code));
-  if (
-    codes.some((code) => code.startsWith('DEVELOPER_TOKEN_')) ||
-    says('PROJECT_DISABLED', 'MISSING_TOS', 'CLOUD_PROJECT_NOT_APPROVED_FOR_PRODUCTION')
-  ) {
-    return { finding: 'client_refused', reason: codes.join(' ').toLowerCase() };
-  }
+  // A page, not JSON, says that there is no such version any more.
+  if (status === 404) return { finding: 'client_refused', reason: `no ${version}` };
+  const details = adsError.safeParse(json).data?.error.details;
+  if (!details) return undefined;
+  const failures = details.flatMap(({ errors }) => errors);
+  const codes = [
+    ...failures.flatMap((each) => Object.values(each.errorCode)),
+    ...details.map((each) => each.reason),
+  ];
+  const ours = codes.find((code) => ofOurProject.test(code));
+  if (ours !== undefined) return { finding: 'client_refused', reason: ours.toLowerCase() };
   if (status === 429) {
-    const delays = failures.map((each) => each.details?.quotaErrorDetails?.retryDelay);
-    return { finding: 'limited', ...retryAfter(delays.find(Boolean)) };
+    const [delay] = failures.flatMap((each) => each.details?.quotaErrorDetails.retryDelay ?? []);
+    return { finding: 'limited', ...retryAfter(delay) };
   }
-  if (says('NOT_ADS_USER')) {
-    return {
-      finding: 'insufficient',
-      detail:
-        'This Google account has no access to any Google Ads account. Sign in with the account that you open Google Ads with.',
-    };
-  }
-  if (says('TWO_STEP_VERIFICATION_NOT_ENROLLED', 'ADVANCED_PROTECTION_NOT_ENROLLED')) {
-    return {
-      finding: 'insufficient',
-      detail:
-        'Google Ads lets in only accounts with 2-Step Verification. Turn it on at myaccount.google.com/security, then connect again.',
-    };
-  }
-  if (details.some(({ reason }) => reason === 'ACCESS_TOKEN_SCOPE_INSUFFICIENT')) {
-    return {
-      finding: 'insufficient',
-      detail: 'Access to Google Ads was left unticked. Connect again, and tick it on Google’s page.',
-    };
-  }
-  return undefined;
+  const insufficient = (detail: string): Finding => ({ finding: 'insufficient', detail });
+  if (codes.includes('NOT_ADS_USER')) return insufficient(noAccount);
+  if (codes.includes('TWO_STEP_VERIFICATION_NOT_ENROLLED'))
+    return insufficient(unprotected('2-Step Verification'));
+  if (codes.includes('ADVANCED_PROTECTION_NOT_ENROLLED'))
+    return insufficient(unprotected('Advanced Protection'));
+  if (codes.includes('ACCESS_TOKEN_SCOPE_INSUFFICIENT')) return insufficient(unticked);
+  return status === 401 ? { finding: 'refused', detail: over } : undefined;
 }
 
 /** Google sends no Retry-After; the delay stands in the error, as in `30s`. */
 function retryAfter(delay: string | undefined): { retryAfter?: number } {
-  const seconds = /^(\d{1,5})(?:\.\d+)?s$/.exec(delay ?? '')?.[1];
-  return seconds === undefined ? {} : { retryAfter: Number(seconds) };
+  const seconds = /^(\d{1,6}(?:\.\d+)?)s$/.exec(delay ?? '')?.[1];
+  return seconds === undefined ? {} : { retryAfter: Math.ceil(Number(seconds)) };
 }

@@ -6,6 +6,7 @@ import {
   getJson,
   type Provider,
   postForm,
+  type RefreshGrant,
   readTokenResponse,
   type TokenResult,
 } from './provider.ts';
@@ -13,28 +14,37 @@ import {
 const version = 'v26.0';
 const graph = `https://graph.facebook.com/${version}`;
 
+/** Seconds since 1970; 0 is never, and so is what can be no time. */
+const time = z.number().int().min(0).max(253_402_300_799).catch(0);
+
+/** Of a token that cannot be read at all, only `is_valid` is told. */
 const inspected = z.object({
   data: z.object({
-    app_id: z.string(),
     is_valid: z.boolean(),
-    user_id: z.string().min(1),
-    scopes: z.array(z.string()),
-    // Seconds since 1970; 0 is never.
-    expires_at: z.number().int().nonnegative().optional(),
-    data_access_expires_at: z.number().int().nonnegative().optional(),
+    app_id: z.string().optional(),
+    user_id: z.string().optional(),
+    expires_at: time,
+    data_access_expires_at: time,
   }),
 });
+const permissions = z.object({ data: z.array(z.object({ permission: z.string(), status: z.string() })) });
 const me = z.object({ id: z.string().min(1), name: z.string().nullish() });
+const success = z.object({ success: z.literal(true) });
 
 /** https://developers.facebook.com/docs/graph-api/guides/error-handling */
-const graphError = z.object({ error: z.object({ code: z.number().int(), message: z.string().optional() }) });
+const transient = z.boolean().catch(false);
+const error = z.object({ code: z.number().int(), message: z.string().catch(''), is_transient: transient });
+type GraphError = z.infer<typeof error>;
 
 /** Of the app, the account or the business: https://developers.facebook.com/docs/marketing-api/overview/rate-limiting */
-const throttled = (code: number) =>
+const throttled = ({ code }: GraphError) =>
   [4, 17, 32, 341, 613].includes(code) || (code >= 80_000 && code <= 80_014);
+/** Our app is refused: by its id, for what it may do, or in words alone, with a code that else blames the person. */
+const ofOurApp = ({ code, message }: GraphError) => code === 101 || code === 3 || appRefused.test(message);
+const appRefused =
+  /Error validating (application|client secret)|API access (blocked|deactivated)|appsecret_proof/i;
 /** 190 is a token that has ended, 102 a session that has. */
-const ended = (code: number) => code === 190 || code === 102;
-const notPermitted = (code: number) => code === 10 || (code >= 200 && code < 300);
+const ended = (error: GraphError) => (error.code === 190 || error.code === 102) && !ofOurApp(error);
 
 const MONTH = 30 * 86_400;
 
@@ -64,57 +74,55 @@ export const meta = {
         }),
       );
       const lasts = !('tokens' in first) || (first.tokens.expiresIn ?? MONTH) >= MONTH;
-      return lasts ? first : yield* longLived(client, first.tokens.accessToken);
+      return lasts ? first : yield* longLived({ client, token: first.tokens.accessToken });
     },
     // There are no refresh tokens: a token that still lives is exchanged for one that may live longer.
-    refresh: {
-      *request({ client, token }) {
-        return yield* longLived(client, token);
-      },
-      reuse: 'always',
-      dead: ['invalid_grant'],
-    },
-    clientErrors: ['invalid_client'],
+    refresh: { request: longLived, reuse: 'always', dead: ['invalid_grant'] },
+    clientErrors: ['invalid_client', 'redirect_uri_mismatch'],
     // Whoever may manage ads may read them.
     covers: (granted, asked) => granted.includes(asked) || granted.includes('ads_management'),
   },
   *probe({ credential, client }) {
     // /me would take any app's token.
-    const debug = new URLSearchParams({
+    const query = new URLSearchParams({
       input_token: credential,
       access_token: `${client.id}|${client.secret}`,
     });
-    const inspection = yield getJson(`${graph}/debug_token?${debug}`);
+    const inspection = yield getJson(`${graph}/debug_token?${query}`);
     const token = inspected.safeParse(inspection.json).data?.data;
-    if (inspection.status !== 200 || !token) {
-      const code = codeOf(inspection) ?? 0;
-      if (ended(code)) return { finding: 'client_refused', reason: 'app access token refused' };
-      // A token of another app is a bad parameter.
-      return code === 100 ? { finding: 'refused', detail: over } : failed(inspection);
-    }
+    if (inspection.status !== 200 || !token) return failed(inspection, 'app');
     if (!token.is_valid || token.app_id !== client.id) return { finding: 'refused', detail: over };
 
-    const answer = yield getJson(`${graph}/me?fields=id,name`, bearer(credential));
-    const body = me.safeParse(answer.json);
-    if (answer.status !== 200 || !body.success) return failed(answer);
-    if (body.data.id !== token.user_id) return undefined;
-    const ends = [token.expires_at, token.data_access_expires_at].filter((time) => time);
+    const who = yield getJson(`${graph}/me?fields=id,name`, bearer(credential));
+    const person = me.safeParse(who.json).data;
+    if (who.status !== 200 || !person) return failed(who, 'person');
+    if (person.id !== token.user_id) return undefined;
+    const answer = yield getJson(`${graph}/me/permissions`, bearer(credential));
+    const { data } = permissions.safeParse(answer.json);
+    if (answer.status !== 200 || !data) return failed(answer, 'person');
+    // 90 days without the person, and the token lives on but reads nothing: https://developers.facebook.com/documentation/facebook-login/auth-vs-data
+    const having = (status: string) =>
+      data.data.filter((each) => each.status === status).map(({ permission }) => permission);
+    if (having('expired').includes('ads_read')) return { finding: 'refused', detail: over };
+    const ends = [token.expires_at, token.data_access_expires_at].filter((end) => end > 0);
     return {
       finding: 'works',
-      account: { id: body.data.id, name: body.data.name ?? null },
-      scopes: token.scopes,
-      ...(ends.length > 0 && { endsAt: new Date(Math.min(...ends.map(Number)) * 1000) }),
+      account: { id: person.id, name: person.name ?? null },
+      scopes: having('granted'),
+      ...(ends.length > 0 && { endsAt: new Date(Math.min(...ends) * 1000) }),
     };
   },
   // Takes the app's permissions back, and with them every token of the user: https://developers.facebook.com/docs/facebook-login/guides/permissions/request-revoke
   revocation: {
     grant: {
       request: ({ credential }) => ({
+        ...getJson(`${graph}/me/permissions`, bearer(credential)),
         method: 'DELETE',
-        url: `${graph}/me/permissions`,
-        headers: { accept: 'application/json', ...bearer(credential) },
       }),
-      ended: (answer) => answer.status === 200 || ended(codeOf(answer) ?? 0),
+      ended: (answer) => {
+        const error = errorOf(answer);
+        return error ? ended(error) : success.safeParse(answer.json).success;
+      },
     },
   },
   tools: ['reeve_ads'],
@@ -124,36 +132,51 @@ export const meta = {
 
 const over =
   'Meta does not accept this sign-in any more: access was removed, the password was changed, or it was too long ago. Connect Meta Ads again.';
+const lacking =
+  'Meta does not let this sign-in do what is needed. Connect Meta Ads again, and leave every permission ticked.';
 
 /** https://developers.facebook.com/documentation/facebook-login/guides/access-tokens/get-long-lived */
-function* longLived(client: { id: string; secret: string }, token: string) {
-  const query = new URLSearchParams({
-    grant_type: 'fb_exchange_token',
-    client_id: client.id,
-    client_secret: client.secret,
-    fb_exchange_token: token,
-  });
-  return tokens(yield getJson(`${graph}/oauth/access_token?${query}`));
+function* longLived({ client, token }: Pick<RefreshGrant, 'client' | 'token'>) {
+  return tokens(
+    yield postForm(`${graph}/oauth/access_token`, {
+      grant_type: 'fb_exchange_token',
+      client_id: client.id,
+      client_secret: client.secret,
+      fb_exchange_token: token,
+    }),
+  );
 }
 
+/** What else is wrong with a code or a parameter is no end of a token. */
 function tokens(answer: Answer): TokenResult {
-  const error = graphError.safeParse(answer.json).data?.error;
+  const error = errorOf(answer);
   if (!error) return readTokenResponse(answer);
-  if (throttled(error.code)) return { limited: undefined };
-  // 100 is a code or parameter that is not good (36009: used before).
-  if (ended(error.code) || error.code === 100) return { error: 'invalid_grant' };
-  const ours = error.code === 101 || (error.code === 1 && /client secret/i.test(error.message ?? ''));
-  return { error: ours ? 'invalid_client' : `code_${error.code}` };
+  if (throttled(error)) return { limited: regained(answer) };
+  if (ofOurApp(error)) return { error: 'invalid_client' };
+  if (error.code === 191 || error.message.includes('redirect_uri')) return { error: 'redirect_uri_mismatch' };
+  return { error: ended(error) ? 'invalid_grant' : `code_${error.code}` };
 }
 
-function codeOf({ json }: Answer): number | undefined {
-  return graphError.safeParse(json).data?.error.code;
+const errorOf = ({ json }: Answer) => z.object({ error }).safeParse(json).data?.error;
+
+/** What the app asks fails for what is wrong with the app: of a token in question, the data tell. */
+function failed(answer: Answer, asker: 'app' | 'person'): Finding | undefined {
+  const error = errorOf(answer);
+  if (error && throttled(error)) {
+    const retryAfter = regained(answer);
+    return { finding: 'limited', ...(retryAfter !== undefined && { retryAfter }) };
+  }
+  if (!error || error.is_transient || error.code === 1 || error.code === 2) return undefined;
+  if (/did not match the viewing app/i.test(error.message)) return { finding: 'refused', detail: over };
+  if (asker === 'app' || ofOurApp(error)) return { finding: 'client_refused', reason: `code ${error.code}` };
+  if (ended(error)) return { finding: 'refused', detail: over };
+  const notPermitted = error.code === 10 || (error.code >= 200 && error.code < 300);
+  return notPermitted ? { finding: 'insufficient', detail: lacking } : undefined;
 }
 
-/** Statuses say little: throttling, a dead token and a fault of Meta's are all 400. */
-function failed(answer: Answer): Finding | undefined {
-  const code = codeOf(answer) ?? 0;
-  if (throttled(code)) return { finding: 'limited' };
-  if (ended(code)) return { finding: 'refused', detail: over };
-  return notPermitted(code) ? { finding: 'insufficient' } : undefined;
+/** Seconds to wait. Meta sends no Retry-After; the usage of a business's allowance has minutes. */
+function regained({ headers }: Answer): number | undefined {
+  const usage = headers.get('x-business-use-case-usage') ?? '';
+  const found = [...usage.matchAll(/"estimated_time_to_regain_access":\s*(\d{1,4})\b/g)];
+  return Math.max(0, ...found.map(([, minutes]) => Number(minutes))) * 60 || undefined;
 }

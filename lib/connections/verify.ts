@@ -1,8 +1,7 @@
 import type { Access, Account, Answer, Finding, Provider } from '../../providers/provider.ts';
-import { hold } from '../dialogue.ts';
 import type { Meter } from '../meter.ts';
 import { Problem } from '../problem.ts';
-import { providerFailure, rateLimited } from '../provider-failure.ts';
+import { askProvider, providerFailure, rateLimited } from '../provider-failure.ts';
 
 export interface Verified {
   account: Account;
@@ -18,7 +17,7 @@ export interface Verified {
  * `invalid_credential`, `insufficient_scope`, `provider_error`, `provider_timeout` or `unavailable`.
  */
 export async function verify(provider: Provider, access: Access, meter: Meter): Promise<Verified> {
-  const { result, answer } = await hold(provider, provider.probe(access), meter);
+  const { result, answer } = await askProvider(provider, provider.probe(access), meter);
   const finding = result ?? byStatus(answer);
   switch (finding?.finding) {
     case 'works':

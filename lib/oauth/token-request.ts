@@ -1,8 +1,7 @@
 import type { Dialogue, Provider, TokenResult, Tokens } from '../../providers/provider.ts';
-import { hold } from '../dialogue.ts';
 import type { Meter } from '../meter.ts';
 import { Problem } from '../problem.ts';
-import { providerFailure, rateLimited } from '../provider-failure.ts';
+import { askProvider, providerFailure, rateLimited } from '../provider-failure.ts';
 
 /** What the provider says of errors at its token endpoint. */
 interface TokenErrors {
@@ -21,7 +20,7 @@ export async function requestTokens(
   { dead = [], clientErrors = [] }: TokenErrors,
   meter: Meter,
 ): Promise<Tokens> {
-  const { result, answer } = await hold(provider, dialogue, meter);
+  const { result, answer } = await askProvider(provider, dialogue, meter);
   if ('tokens' in result) return result.tokens;
   if ('limited' in result) throw rateLimited(provider, result.limited);
   if ('error' in result && dead.includes(result.error)) {

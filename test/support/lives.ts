@@ -116,8 +116,8 @@ export const lives: readonly Life[] = [
     provider: 'meta',
     way: 'signing in',
     account: { id: '10230948571230981', name: 'Nora Lind' },
-    // Code, longer token, inspection, name.
-    requests: { connect: 4, test: 2 },
+    // Code, longer token, inspection, name, permissions.
+    requests: { connect: 5, test: 3 },
     lacking: { account: 'Pia Ruiz', scopes: [], missing: ['ads_read'] },
     end: (world) => endMetaTokens(world.store('meta'), 458),
     isAlive: (world) => isNewestAlive(metaTokens(world.store('meta'))),

@@ -5,7 +5,7 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import type { IssuedKey, Simulator, SimulatorContext } from '../simulator.ts';
 import { openStores } from '../store.ts';
-import { deleteGa4Account, deleteGa4Key, ga4, ga4Tokens, removeGa4Access } from './ga4.ts';
+import { deleteGa4Account, deleteGa4Key, disableGa4Key, ga4, ga4Tokens, removeGa4Access } from './ga4.ts';
 
 const READONLY = 'https://www.googleapis.com/auth/analytics.readonly';
 const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
@@ -187,6 +187,13 @@ describe('the token endpoint', () => {
     const forged = `${head}.${body}.${randomBytes(256).toString('base64url')}`;
     expect(await refusal(await post({ grant_type: JWT_BEARER, assertion: forged }))).toBe(signature);
     await getToken({ header: { kid: undefined, typ: undefined } });
+  });
+
+  test('tells a disabled key from a deleted one', async () => {
+    disableGa4Key(store, key.api_key);
+    expect(await refusal(await exchange())).toBe('401 disabled_client: The OAuth client was disabled.');
+    deleteGa4Key(store, key.api_key);
+    expect(await refusal(await exchange())).toBe('400 invalid_grant: Invalid JWT Signature.');
   });
 
   test('no longer knows a deleted key, nor a deleted account', async () => {

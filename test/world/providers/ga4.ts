@@ -2,7 +2,7 @@ import type { SimulatorFactory } from '../simulator.ts';
 import type { Store } from '../store.ts';
 import { adminApi } from './ga4/admin-api.ts';
 import { dataApi } from './ga4/data-api.ts';
-import { accountOf, changeAccount, createKey, deleteKey, keyPairs } from './ga4/service-accounts.ts';
+import { accountOf, changeAccount, changeKey, createKey, keyPairs } from './ga4/service-accounts.ts';
 import { answerToken, JWT_BEARER } from './ga4/token-endpoint.ts';
 import { tokenRecords } from './ga4/tokens.ts';
 import { pageNotFound } from './google-ads/google.ts';
@@ -63,7 +63,12 @@ export function ga4Tokens(
 
 /** Deletes the key in IAM; `apiKey` is the key file. */
 export function deleteGa4Key(store: Store, apiKey: string): void {
-  deleteKey(store, apiKey);
+  changeKey(store, apiKey, { isDeleted: true });
+}
+
+/** Disables the key in IAM, as its owner does or Google where it was found in public. */
+export function disableGa4Key(store: Store, apiKey: string): void {
+  changeKey(store, apiKey, { isDisabled: true });
 }
 
 /** Deletes the service account with all its keys. */

@@ -217,6 +217,9 @@ describe('the consent screen', () => {
     expect(await oauthError(await refresh('any'))).toBe(
       '401 disabled_client: The OAuth client was disabled.',
     );
+    set('suspendedClient', false);
+    set('deletedClient', true);
+    expect(await oauthError(await refresh('any'))).toBe('401 deleted_client: The OAuth client was deleted.');
   });
 });
 
@@ -531,6 +534,16 @@ describe('the door of the Ads API', () => {
       ['4567890123', undefined, '403 authorizationError CUSTOMER_NOT_ENABLED'],
     ];
     for (const [id, login, expected] of cases) expect(await failureOf(await ask(id, login))).toBe(expected);
+  });
+
+  test('refuses every call for what is wrong with the project, when told to', async () => {
+    const { access_token } = await getToken();
+    set('refusal', 'ORGANIZATION_NOT_APPROVED');
+    expect(await failureOf(await list(access_token))).toBe(
+      '401 authenticationError ORGANIZATION_NOT_APPROVED',
+    );
+    set('serviceDisabled', true);
+    expect(await failureOf(await list(access_token))).toBe('403 info SERVICE_DISABLED');
   });
 
   test('throttles with the delay in the body and no Retry-After', async () => {

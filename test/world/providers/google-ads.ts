@@ -13,11 +13,12 @@ import { answerRevoke, answerToken } from './google-ads/token-endpoint.ts';
  * (developers.google.com/google-ads/api).
  *
  * Settings in the store: `settings.testing` (the consent screen is in Testing: refresh tokens live for seven
- * days), `settings.suspendedClient` (disabled_client), `settings.blocked` (an error of Google's page after the
+ * days), `settings.suspendedClient` (disabled_client), `settings.deletedClient`, `settings.blocked` (an error of Google's page after the
  * person has chosen: `admin_policy_enforced`, `org_internal`), `settings.accountDeleted` and
  * `settings.reauthenticate` (why a refresh fails), `settings.developerToken` (`ignored`, `not_approved`,
  * `prohibited`), `settings.projectAccess` (`test`), `settings.retryDelay` (seconds; every call of the Ads API
- * is one too many), `settings.retiredVersions` (`["v25"]`), `settings.pageSize` (rows a page, 10000).
+ * is one too many), `settings.refusal` (an error, by name, of every call of the Ads API), `settings.serviceDisabled`
+ * (that API is switched off in the client's project), `settings.retiredVersions` (`["v25"]`), `settings.pageSize` (rows a page, 10000).
  */
 export const googleAds: SimulatorFactory = (context) => {
   context.secret(context.client.secret);

@@ -558,6 +558,24 @@ describe('the Marketing API', () => {
   });
 });
 
+test('gives the permissions as a field of the person', async () => {
+  const token = await getToken();
+  expect(await (await graph('me?fields=id,permissions', token)).json()).toEqual({
+    id: NORA.id,
+    permissions: await (await graph('me/permissions', token)).json(),
+  });
+});
+
+test.each([
+  ['deleted', 190],
+  ['blocked', 200],
+])('refuses every call of an app that is %s', async (state, code) => {
+  const token = await getToken();
+  store.set('settings.app', state);
+  for (const response of [await prolong(token), await graph('me', token), await graph('me', appToken)])
+    expect(await problem(response)).toEqual([400, code]);
+});
+
 test('remembers tokens across a restart', async () => {
   const token = await getToken();
   facebook = meta({ store, client, now: () => clock, secret: (value) => value });

@@ -28,6 +28,7 @@ const OTHER_APP = '771029384756100';
  * - `settings.deadTokenStatus`: the HTTP status for a token that has died, 400 by default.
  * - `settings.debugOwnAppOnly`: debug_token refuses another app's token instead of naming the app.
  * - `settings.requireProof`: "Require App Secret" is on.
+ * - `settings.app`: `deleted` or `blocked`; every call is refused for what has become of the app.
  * - `settings.transient`: that many calls of the Graph API fail with code 2.
  * - `settings.throttle`: `{ code, status?, minutes? }` refuses every call made with a token.
  */

@@ -21,6 +21,7 @@ export interface KeyRecord {
   email: string;
   publicKey: string;
   isDeleted: boolean;
+  isDisabled: boolean;
 }
 
 const options = z.strictObject({
@@ -73,7 +74,7 @@ export function createKey(
     hasAdminApi: admin_api === 'on',
     isDeleted: false,
   };
-  const key: KeyRecord = { id: keyId, email, publicKey, isDeleted: false };
+  const key: KeyRecord = { id: keyId, email, publicKey, isDeleted: false, isDisabled: false };
   store.set(`account/${email}`, account);
   store.set(`key/${keyId}`, key);
   const file = {
@@ -103,11 +104,15 @@ export function keysOf(store: Store, email: string): KeyRecord[] {
   return store.list<KeyRecord>('key/').filter((key) => key.email === email && !key.isDeleted);
 }
 
-/** Deletes the key of a key file, as one does in the console. */
-export function deleteKey(store: Store, apiKey: string): void {
+/** Deletes or disables the key of a key file, as one does in the console. */
+export function changeKey(
+  store: Store,
+  apiKey: string,
+  change: Partial<Pick<KeyRecord, 'isDeleted' | 'isDisabled'>>,
+): void {
   const { private_key_id: id } = keyFile.parse(JSON.parse(apiKey));
   const key = store.get<KeyRecord>(`key/${id}`);
-  if (key) store.set(`key/${id}`, { ...key, isDeleted: true });
+  if (key) store.set(`key/${id}`, { ...key, ...change });
 }
 
 /** Bends the account of a key file. */

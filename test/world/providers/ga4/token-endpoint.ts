@@ -49,9 +49,10 @@ export async function answerToken(request: Request, context: SimulatorContext): 
   const { iss, scope, aud, iat, exp, sub } = body.data;
   const account = accountOf(store, iss);
   if (!account || account.isDeleted) return badGrant('Invalid grant: account not found');
-  if (head.data.alg !== 'RS256' || !isSigned(assertion, iss, head.data.kid)) {
-    return badGrant('Invalid JWT Signature.');
-  }
+  const key = head.data.alg === 'RS256' ? signedBy(assertion, iss, head.data.kid) : undefined;
+  if (!key) return badGrant('Invalid JWT Signature.');
+  // "Error codes" there; the status is that of a disabled client of another kind.
+  if (key.isDisabled) return oauthError(401, 'disabled_client', 'The OAuth client was disabled.');
   if (iat === undefined) return badGrant('Invalid JWT: iat (issued at) is not set.');
   if (exp === undefined) return badGrant('Invalid JWT: exp (expiration time) is not set.');
   const time = Math.floor(now() / 1000);
@@ -80,12 +81,12 @@ export async function answerToken(request: Request, context: SimulatorContext): 
     { headers: { 'cache-control': 'no-cache, no-store, max-age=0, must-revalidate' } },
   );
 
-  function isSigned(assertion: string, email: string, keyId: string | undefined): boolean {
+  function signedBy(assertion: string, email: string, keyId: string | undefined) {
     const end = assertion.lastIndexOf('.');
     const signature = Buffer.from(assertion.slice(end + 1), 'base64url');
     return keysOf(store, email)
       .filter(({ id }) => keyId === undefined || keyId === id)
-      .some(({ publicKey }) =>
+      .find(({ publicKey }) =>
         verify('RSA-SHA256', Buffer.from(assertion.slice(0, end)), publicKey, signature),
       );
   }

@@ -4,8 +4,10 @@ import type { SimulatorContext } from '../../simulator.ts';
 import { type AdsError, adsError, queryError } from './failure.ts';
 import { parseQuery, QueryProblem } from './gaql.ts';
 import {
+  apiError,
   bearerToken,
   checkQuery,
+  errorInfo,
   insufficientScope,
   missingCredential,
   pageNotFound,
@@ -133,7 +135,10 @@ export function adsApi({ store, client, now }: SimulatorContext, grants: Grants)
     if (!record) return adsError(version, 'OAUTH_TOKEN_INVALID');
     if (record.revoked) return adsError(version, 'OAUTH_TOKEN_REVOKED');
     if (!isAlive(record, now())) return adsError(version, 'OAUTH_TOKEN_EXPIRED');
+    if (store.get<boolean>('settings.serviceDisabled')) return serviceDisabled();
     if (!record.scopes.includes(ADWORDS)) return insufficientScope(SERVICE);
+    const refusal = store.get<AdsError>('settings.refusal');
+    if (refusal !== undefined) return adsError(version, refusal);
 
     const wrong = checkDeveloperToken(request.headers.get('developer-token'));
     if (wrong !== undefined) return adsError(version, wrong);
@@ -145,6 +150,13 @@ export function adsApi({ store, client, now }: SimulatorContext, grants: Grants)
     }
     const who = person(record.email);
     return who && who.customers.length > 0 ? who : adsError(version, 'NOT_ADS_USER');
+  }
+
+  /** The API was switched off in the project of the OAuth client (google.api.ErrorReason). */
+  function serviceDisabled(): Response {
+    const message = 'Google Ads API has not been used in project 123456789012 before or it is disabled.';
+    const consumer = { consumer: 'projects/123456789012' };
+    return apiError(403, message, [errorInfo('SERVICE_DISABLED', SERVICE, consumer)]);
   }
 
   /**

@@ -33,6 +33,21 @@ const ERRORS = {
     'authorizationError',
     'The Google Cloud project is only approved for use with test accounts.',
   ],
+  ORGANIZATION_NOT_APPROVED: [
+    401,
+    'authenticationError',
+    'The Cloud organization associated with the project is not approved for production access.',
+  ],
+  TWO_STEP_VERIFICATION_NOT_ENROLLED: [
+    401,
+    'authenticationError',
+    "An account administrator changed this account's authentication settings.",
+  ],
+  PROJECT_DISABLED: [
+    403,
+    'authorizationError',
+    'The Google Cloud project does not have permission to access the API.',
+  ],
   USER_PERMISSION_DENIED: [
     403,
     'authorizationError',

@@ -27,6 +27,9 @@ export async function answerToken(
   if (store.get<boolean>('settings.suspendedClient')) {
     return oauthError(401, 'disabled_client', 'The OAuth client was disabled.');
   }
+  if (store.get<boolean>('settings.deletedClient')) {
+    return oauthError(401, 'deleted_client', 'The OAuth client was deleted.');
+  }
   if (grantType === 'authorization_code') return exchange();
   if (grantType === 'refresh_token') return refresh();
   return oauthError(400, 'unsupported_grant_type', `Invalid grant_type: ${grantType}`);

@@ -1,3 +1,4 @@
+import type { Store } from '../../store.ts';
 import { randomLetters } from './records.ts';
 
 interface Details {
@@ -59,4 +60,16 @@ export function unknownObject(id: string, method = 'get'): GraphError {
     type: 'GraphMethodException',
     message: `Unsupported ${method} request. Object with ID '${id}' does not exist, cannot be loaded due to missing permissions, or does not support this operation.`,
   });
+}
+
+/** Seen at every call, by whatever token, of an app that its developer has deleted and of one that Meta has blocked. */
+const APP_REFUSALS = {
+  deleted: { code: 190, message: 'Error validating application. Application has been deleted.' },
+  blocked: { code: 200, message: 'API access blocked.' },
+} as const;
+
+/** What `settings.app` says has become of the app. */
+export function appRefusal(store: Store): GraphError | undefined {
+  const state = store.get<keyof typeof APP_REFUSALS>('settings.app');
+  return state && new GraphError(APP_REFUSALS[state]);
 }

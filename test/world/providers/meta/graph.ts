@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { SimulatorContext } from '../../simulator.ts';
 import { adRoutes } from './ads.ts';
 import { type Caller, callerOf, noPerson } from './caller.ts';
-import { GraphError, unknownObject } from './errors.ts';
+import { appRefusal, GraphError, unknownObject } from './errors.ts';
 import { type Person, personNamed } from './fixtures.ts';
 import { usageOf } from './limits.ts';
 import { fields, readQuery, select } from './nodes.ts';
@@ -13,9 +13,10 @@ import { isVersion, versionState } from './versions.ts';
 
 type Env = { Variables: { caller: Caller } };
 
+/** `permissions` is an edge, which may be asked for like a field (docs/graph-api/guides/field-expansion). */
 const USER = {
   type: 'User',
-  known: ['id', 'name', 'first_name', 'last_name', 'email'],
+  known: ['id', 'name', 'first_name', 'last_name', 'email', 'permissions'],
   defaults: ['id', 'name'],
 };
 
@@ -42,6 +43,8 @@ export function graphApi(context: SimulatorContext, book: Book): Hono<Env> {
         throw new GraphError({ code: 2635, message });
       }
     }
+    const refused = appRefusal(store);
+    if (refused) throw refused;
     const faults = store.get<number>('settings.transient') ?? 0;
     if (faults > 0) {
       store.set('settings.transient', faults - 1);
@@ -80,7 +83,9 @@ export function graphApi(context: SimulatorContext, book: Book): Hono<Env> {
     const { record, person, id } = current(c);
     const [first_name, last_name] = person.name.split(' ');
     const email = grantedTo(store, record).includes('email') ? person.email : undefined;
-    return c.json(select({ id, name: person.name, first_name, last_name, email }, query.fields, USER));
+    const permissions = { data: permissionsOf(record) };
+    const node = { id, name: person.name, first_name, last_name, email, permissions };
+    return c.json(select(node, query.fields, USER));
   });
 
   /** The person of /me or of their id: with their own token, or with that of the app. */
@@ -98,16 +103,18 @@ export function graphApi(context: SimulatorContext, book: Book): Hono<Env> {
     return { app: client.id, person: found };
   }
 
-  api.get('/:version/:user/permissions', (c) => {
-    readQuery(c, z.strictObject({}));
-    const { app, person } = subject(c);
+  function permissionsOf({ app, person }: { app: string; person: string }) {
     const expired = now() >= book.dataAccessEnds(app, person);
     const { permissions = {} } = book.grant(app, person) ?? {};
-    const data = Object.entries(permissions).map(([permission, status]) => ({
+    return Object.entries(permissions).map(([permission, status]) => ({
       permission,
       status: expired && status === 'granted' && permission !== 'public_profile' ? 'expired' : status,
     }));
-    return c.json({ data });
+  }
+
+  api.get('/:version/:user/permissions', (c) => {
+    readQuery(c, z.strictObject({}));
+    return c.json({ data: permissionsOf(subject(c)) });
   });
 
   api.delete('/:version/:user/permissions', (c) => {
