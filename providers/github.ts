@@ -13,6 +13,7 @@ import {
   type Revocation,
   readTokenResponse,
   scopeList,
+  type TokenResult,
 } from './provider.ts';
 
 const apiVersion = '2026-03-10';
@@ -32,6 +33,8 @@ const installations = z.object({
   ),
 });
 
+const refusal = z.object({ message: z.string() });
+
 /** What the App asks for in its settings: https://docs.github.com/en/apps/creating-github-apps/registering-a-github-app/choosing-permissions-for-a-github-app */
 const permissions = ['metadata', 'contents', 'pull_requests', 'actions', 'deployments'];
 
@@ -42,23 +45,20 @@ const signIn = {
   issuer: 'https://github.com/login/oauth',
   scopeSeparator: ' ',
   pkce: true,
-  // Errors come at 200; an unknown client is a 404 page.
   *exchange({ client, code, codeVerifier, redirectUri }) {
-    return readTokenResponse(
+    return tokens(
       yield tokenRequest(client, { code, redirect_uri: redirectUri, code_verifier: codeVerifier }),
     );
   },
   // https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/refreshing-user-access-tokens
   refresh: {
     *request({ client, token }) {
-      return readTokenResponse(
-        yield tokenRequest(client, { grant_type: 'refresh_token', refresh_token: token }),
-      );
+      return tokens(yield tokenRequest(client, { grant_type: 'refresh_token', refresh_token: token }));
     },
     reuse: 'never',
     dead: ['bad_refresh_token'],
   },
-  clientErrors: ['incorrect_client_credentials'],
+  clientErrors: ['incorrect_client_credentials', 'invalid_client', 'redirect_uri_mismatch'],
 } satisfies Omit<OAuth2, 'scopes'>;
 
 /** https://docs.github.com/en/rest/apps/oauth-applications: these take the app's own credentials. */
@@ -86,6 +86,7 @@ export const github = {
   auth: { ...signIn, scopes: ['repo'] },
   *probe({ credential }) {
     const answer = yield api('/user', credential);
+    if (answer.status !== 200) return refused(answer);
     const scopes = answer.headers.get('x-oauth-scopes');
     return works(answer, scopes === null ? {} : { scopes: scopeList(scopes) });
   },
@@ -106,10 +107,10 @@ export const githubApp = {
   auth: { ...signIn, scopes: [] },
   *probe({ credential }) {
     const who = yield api('/user', credential);
-    if (who.status !== 200) return undefined;
+    if (who.status !== 200) return refused(who);
     const answer = yield api('/user/installations?per_page=100', credential);
     const found = installations.safeParse(answer.json);
-    if (answer.status !== 200 || !found.success) return undefined;
+    if (answer.status !== 200 || !found.success) return refused(answer);
     const granted = new Map<string, string>();
     const active = found.data.installations.filter((each) => !each.suspended_at);
     for (const each of active) for (const entry of Object.entries(each.permissions)) granted.set(...entry);
@@ -135,8 +136,41 @@ function tokenRequest(client: OAuthClient, grant: Record<string, string | undefi
   });
 }
 
+/** Errors come at 200, but of a client that GitHub does not know: "Not Found", at 404. */
+function tokens(answer: Answer): TokenResult {
+  const result = readTokenResponse(answer);
+  if (!('error' in result)) return result;
+  if (answer.status === 404) return { error: 'invalid_client' };
+  return result.error === 'unverified_user_email' ? { ...result, detail: unverified } : result;
+}
+
 function works(answer: Answer, more: { scopes?: string[]; missing?: string[] }): Finding | undefined {
   const body = user.safeParse(answer.json);
-  if (answer.status !== 200 || !body.success) return undefined;
+  if (!body.success) return undefined;
   return { finding: 'works', account: { id: String(body.data.id), name: body.data.login }, ...more };
 }
+
+/**
+ * What a refusal is about. Too many requests are told by 403 as well as 429, and so are a person's too many tries
+ * to sign in: https://docs.github.com/en/rest/using-the-rest-api/troubleshooting-the-rest-api
+ */
+function refused({ status, headers, json }: Answer): Finding | undefined {
+  const message = refusal.safeParse(json).data?.message ?? '';
+  if (status === 401 && message !== '') return { finding: 'refused', detail: ended };
+  if (status !== 403 && status !== 429) return undefined;
+  if (/account was suspended/i.test(message)) return { finding: 'refused', detail: suspended };
+  if (/authorized to a GitHub App/i.test(message)) return { finding: 'refused', detail: formerApp };
+  const spent = headers.get('x-ratelimit-remaining') === '0';
+  const told = spent || headers.has('retry-after') || /rate limit|abuse|login attempts/i.test(message);
+  if (status === 403 && !told) return undefined;
+  const untilReset = Number(headers.get('x-ratelimit-reset')) - Date.parse(headers.get('date') ?? '') / 1000;
+  const wait = Number(headers.get('retry-after')) || (spent ? untilReset : 0);
+  return { finding: 'limited', ...(wait > 0 && wait <= 86_400 && { retryAfter: Math.ceil(wait) }) };
+}
+
+const ended =
+  'GitHub does not accept this sign-in any more: it was revoked or has expired. Connect GitHub again.';
+const suspended = 'GitHub has suspended this account. Its owner must ask GitHub Support to restore it.';
+const unverified =
+  'GitHub wants your primary e-mail address verified first: in GitHub under Settings, Emails. Then connect again.';
+const formerApp = 'This sign-in was made with another app of Reeve’s. Connect GitHub again.';

@@ -77,7 +77,7 @@ export const meta = {
       return lasts ? first : yield* longLived({ client, token: first.tokens.accessToken });
     },
     // There are no refresh tokens: a token that still lives is exchanged for one that may live longer.
-    refresh: { request: longLived, reuse: 'always', dead: ['invalid_grant'] },
+    refresh: { request: longLived, reuse: 'always', everySeconds: 86_400, dead: ['invalid_grant'] },
     clientErrors: ['invalid_client', 'redirect_uri_mismatch'],
     // Whoever may manage ads may read them.
     covers: (granted, asked) => granted.includes(asked) || granted.includes('ads_management'),

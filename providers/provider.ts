@@ -123,6 +123,10 @@ export interface Refresh {
    * and the old one works until that is used (so a lost answer can be asked for again), or never.
    */
   reuse: 'always' | 'until_successor_used' | 'never';
+  /** Whether the provider keeps one pair of tokens a grant, so that another sign-in takes an earlier one's away. */
+  onePairPerGrant?: true;
+  /** Seconds after which it is renewed, however long it would live. */
+  everySeconds?: number;
   /** Errors by which the provider says that the grant has ended. */
   dead: readonly string[];
 }

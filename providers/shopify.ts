@@ -2,6 +2,7 @@ import * as z from 'zod';
 import {
   type Answer,
   type Config,
+  type Finding,
   type OAuthClient,
   type Provider,
   postJson,
@@ -18,9 +19,34 @@ const probe = z.object({
   }),
 });
 
-const accessDenied = z.object({
-  errors: z.array(z.object({ extensions: z.object({ code: z.literal('ACCESS_DENIED') }) })).min(1),
+const refusal = z.object({
+  /** A sentence, or what GraphQL lists at 200. */
+  errors: z.union([z.string(), z.array(z.object({ extensions: z.object({ code: z.string() }).optional() }))]),
+  extensions: z
+    .object({
+      cost: z.object({
+        requestedQueryCost: z.number(),
+        throttleStatus: z.object({ currentlyAvailable: z.number(), restoreRate: z.number().positive() }),
+      }),
+    })
+    .optional()
+    .catch(undefined),
 });
+
+/** How a refresh token is refused that is used up, or whose app was removed. */
+const inactive = z.object({
+  error: z.literal('invalid_request'),
+  error_description: z.string().regex(/active refresh_token/),
+});
+
+/** What keeps a living token from its shop: https://shopify.dev/docs/api/usage/response-codes */
+const closed = new Map([
+  [402, 'Shopify has frozen this shop. Its owner can pay what is due in the Shopify admin.'],
+  [403, 'Shopify does not let apps into this shop at the moment. Its owner must ask Shopify Support.'],
+  [423, 'Shopify has locked this shop. Its owner must ask Shopify Support.'],
+]);
+const ended =
+  'Shopify does not accept this sign-in any more: the app was removed from the shop. Connect Shopify again.';
 
 /** https://shopify.dev/docs/apps/build/authentication-authorization/access-tokens/authorization-code-grant */
 export const shopify = {
@@ -57,9 +83,9 @@ export const shopify = {
     },
     refresh: {
       *request({ client, token, config }) {
-        return tokens(
-          yield tokenRequest(config, client, { grant_type: 'refresh_token', refresh_token: token }),
-        );
+        const grant = { grant_type: 'refresh_token', refresh_token: token };
+        const answer = yield tokenRequest(config, client, grant);
+        return inactive.safeParse(answer.json).success ? { error: 'invalid_grant' } : tokens(answer, true);
       },
       // https://shopify.dev/changelog/more-resilient-refreshes-for-expiring-offline-access-tokens
       reuse: 'until_successor_used',
@@ -76,9 +102,8 @@ export const shopify = {
       { query: '{ shop { id name myshopifyDomain } currentAppInstallation { accessScopes { handle } } }' },
       { 'x-shopify-access-token': credential },
     );
-    if (accessDenied.safeParse(answer.json).success) return { finding: 'insufficient' };
     const body = probe.safeParse(answer.json);
-    if (answer.status !== 200 || !body.success) return undefined;
+    if (answer.status !== 200 || !body.success) return refused(answer);
     const { shop, currentAppInstallation } = body.data.data;
     // The shop's own word must be the host that was asked.
     if (shop.myshopifyDomain !== config.shop) return undefined;
@@ -118,10 +143,29 @@ function tokenRequest({ shop }: Config, client: OAuthClient, grant: Record<strin
 }
 
 /** An hour is what expiring tokens live; an answer that forgets to say so must not live for ever. */
-function tokens(answer: Answer): TokenResult {
+function tokens(answer: Answer, isRenewed = false): TokenResult {
   const result = readTokenResponse(answer);
-  if (!('tokens' in result) || result.tokens.refreshToken === undefined) return result;
+  if (!('tokens' in result) || !(isRenewed || result.tokens.refreshToken)) return result;
   return { tokens: { ...result.tokens, expiresIn: result.tokens.expiresIn ?? 3600 } };
+}
+
+function refused({ status, json }: Answer): Finding | undefined {
+  const { data } = refusal.safeParse(json);
+  if (!data) return undefined;
+  const { errors, extensions } = data;
+  // A token without an end is of a time when Shopify still took them.
+  const isLasting = status === 403 && typeof errors === 'string' && /non-expiring/i.test(errors);
+  if (status === 401 || isLasting) return { finding: 'refused', detail: ended };
+  const why = closed.get(status);
+  if (why !== undefined) return { finding: 'insufficient', detail: why };
+  const codes = Array.isArray(errors) ? errors.map((error) => error.extensions?.code) : [];
+  if (!codes.includes('THROTTLED')) {
+    return codes.includes('ACCESS_DENIED') ? { finding: 'insufficient' } : undefined;
+  }
+  if (!extensions) return { finding: 'limited' };
+  const { requestedQueryCost, throttleStatus } = extensions.cost;
+  const lacking = requestedQueryCost - throttleStatus.currentlyAvailable;
+  return { finding: 'limited', retryAfter: Math.max(1, Math.ceil(lacking / throttleStatus.restoreRate)) };
 }
 
 /** Every parameter but the signature, sorted, form-encoded with %20 for a space. */

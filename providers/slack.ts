@@ -53,12 +53,15 @@ export const slack = {
       reuse: 'never',
       dead: ['invalid_refresh_token', 'token_revoked', 'token_expired', 'account_inactive'],
     },
-    clientErrors: ['invalid_client_id', 'bad_client_secret'],
+    clientErrors: ['invalid_client_id', 'bad_client_secret', 'bad_redirect_uri', 'pkce_not_allowed'],
   },
   *probe({ credential }) {
     const answer = yield getJson('https://slack.com/api/auth.test', bearer(credential));
     const error = failure.safeParse(answer.json).data?.error;
-    if (error === 'ratelimited') return undefined;
+    if (error === 'ratelimited') {
+      const retryAfter = waitOf(answer);
+      return { finding: 'limited', ...(retryAfter !== undefined && { retryAfter }) };
+    }
     if (error !== undefined) {
       return over.includes(error)
         ? {
@@ -105,9 +108,20 @@ function tokenRequest(client: OAuthClient, grant: Record<string, string>) {
   });
 }
 
-function tokens({ json }: Answer): TokenResult {
-  const error = failure.safeParse(json).data?.error;
+function tokens(answer: Answer): TokenResult {
+  const error = failure.safeParse(answer.json).data?.error;
+  if (error === 'ratelimited') return { limited: waitOf(answer) };
+  if (error === 'user_email_unverified') return { error, detail: unverified };
   if (error !== undefined) return { error };
-  const { data } = botToken.safeParse(json);
+  const { data } = botToken.safeParse(answer.json);
   return data ? { tokens: toTokens(data) } : { unreadable: true };
+}
+
+const unverified =
+  'Slack wants your e-mail address confirmed first, by the mail it sent. Then connect again.';
+
+/** Seconds, as in https://docs.slack.dev/apis/web-api/rate-limits */
+function waitOf({ headers }: Answer): number | undefined {
+  const seconds = Number(headers.get('retry-after'));
+  return seconds >= 1 && seconds <= 86_400 ? Math.ceil(seconds) : undefined;
 }

@@ -10,7 +10,7 @@ const account = z.object({
   settings: z.object({ dashboard: z.object({ display_name: z.string().nullish() }).nullish() }).nullish(),
 });
 
-const refusal = z.object({ error: z.object({ message: z.string() }) });
+const refusal = z.object({ error: z.object({ message: z.string(), code: z.string().optional() }) });
 
 const notUsable: ReadonlyArray<[prefix: string, why: string]> = [
   ['pk_', 'That is a publishable key. Paste a restricted key, which begins with rk_.'],
@@ -47,11 +47,17 @@ export const stripe = {
       const name = settings?.dashboard?.display_name || business_profile?.name || email || null;
       return { finding: 'works', account: { id, name } };
     }
+    const refused = refusal.safeParse(answer.json).data?.error;
+    if (!refused) return undefined;
+    const { message, code } = refused;
+    if (code === 'rate_limit') return { finding: 'limited' };
+    if (/from your IP address/i.test(message)) return { finding: 'insufficient', detail: elsewhere };
+    if (answer.status === 401) return { finding: 'refused', detail: unknown };
+    if (answer.status !== 403) return undefined;
+    if (code === 'account_invalid') return { finding: 'refused', detail: unknown };
     // A restricted key that may not read the account is a living key, and the refusal names the account.
-    const refused = refusal.safeParse(answer.json);
-    if (answer.status !== 403 || !refused.success) return undefined;
-    const id = /\bacct_[A-Za-z0-9]+/.exec(refused.data.error.message)?.[0];
-    const missing = refused.data.error.message.match(/\brak_[a-z_]+/g) ?? [];
+    const id = /required permissions.*\b(acct_[A-Za-z0-9]+)/.exec(message)?.[1];
+    const missing = message.match(/\brak_[a-z_]+/g) ?? [];
     return id === undefined ? undefined : { finding: 'works', account: { id, name: null }, missing };
   },
   revocation: {
@@ -62,3 +68,8 @@ export const stripe = {
   capabilities: [],
   webhookEvents: ['stripe.payment.succeeded', 'stripe.subscription.updated', 'stripe.invoice.created'],
 } satisfies Provider;
+
+const unknown =
+  'Stripe does not accept this key: it was deleted, rolled or has expired. Create a new restricted key in the Stripe Dashboard under Developers, API keys.';
+const elsewhere =
+  'This key is limited to certain IP addresses, and ours are not among them. Remove the limit in the Stripe Dashboard under Developers, API keys, or create a key without one.';

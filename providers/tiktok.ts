@@ -7,18 +7,29 @@ const api = 'https://business-api.tiktok.com/open_api/v1.3';
 const envelope = z.object({ code: z.number().int(), data: z.unknown() });
 const granted = z.object({
   access_token: z.string().min(1),
-  scope: z.array(z.union([z.number(), z.string()])).optional(),
+  scope: z
+    .array(z.union([z.number(), z.string()]).transform(String))
+    .optional()
+    .catch(undefined),
 });
-const id = z.union([z.string().min(1), z.number().int()]).transform(String);
+const id = z
+  .union([z.string(), z.number().int()])
+  .transform(String)
+  .pipe(z.string().regex(/^\d{1,20}$/));
 const advertisers = z.object({
   list: z.array(z.object({ advertiser_id: id, advertiser_name: z.string().nullish() })),
 });
 
-/** The app as such, the developer behind it, or its secret. */
-const ours = [40_113, 40_118, 40_124, 40_125];
+// Return codes: https://business-api.tiktok.com/portal/docs?id=1737172488964097
+/** The app as such, the developer behind it, its secret, or the address we call from. */
+const ours = [40_113, 40_118, 40_124, 40_125, 41_000];
+/** The app and its secret do not match; where a code is exchanged, it is said of a wrong code, too. */
+const mismatch = 40_101;
 const limited = [40_016, 40_100, 40_132, 40_133];
 /** Expired, or wrong and revoked. */
 const over = [40_102, 40_105];
+/** Of a code: used, cancelled, or too old. */
+const spent = [40_110, 40_115];
 
 /** https://business-api.tiktok.com/portal/docs (authorization, doc ids 1738373164380162 and 1738373141733378) */
 export const tiktok = {
@@ -37,8 +48,9 @@ export const tiktok = {
       state,
     }),
     codeParameter: 'auth_code',
-    // Ad Account Information, Campaign, Consolidated Report.
-    scopes: ['10', '20', '44'],
+    // Read Ad Account Information, Read Campaigns, Consolidated Report:
+    // https://business-api.tiktok.com/portal/docs?id=1753986142651394
+    scopes: ['100', '200', '44'],
     scopeSeparator: ',',
     pkce: false,
     *exchange({ client, code }) {
@@ -51,8 +63,8 @@ export const tiktok = {
       );
     },
     clientErrors: ['invalid_client'],
-    // Numbers make a tree: 4, Reporting, includes 44.
-    covers: (scopes, asked) => scopes.includes(asked) || scopes.includes(asked.slice(0, 1)),
+    // Numbers make a tree, each with its parent's in front: 4, Reporting, includes 44.
+    covers: (scopes, asked) => scopes.some((scope) => scope !== '' && asked.startsWith(scope)),
   },
   *probe({ credential, client, pinned }) {
     // The documented call takes the app's secret in the query.
@@ -63,8 +75,8 @@ export const tiktok = {
       if (code === undefined) return undefined;
       if (over.includes(code)) return { finding: 'refused', detail: ended };
       if (limited.includes(code)) return { finding: 'limited' };
-      if (ours.includes(code)) return { finding: 'client_refused', reason: `code ${code}` };
-      return code === 40_001 ? { finding: 'insufficient' } : undefined;
+      if ([...ours, mismatch].includes(code)) return { finding: 'client_refused', reason: `code ${code}` };
+      return code === 40_001 ? { finding: 'insufficient', detail: blind } : undefined;
     }
     const list = advertisers.safeParse(envelope.parse(answer.json).data).data?.list;
     if (!list) return undefined;
@@ -92,6 +104,8 @@ export const tiktok = {
 
 const ended =
   'TikTok does not accept this sign-in any more: the advertiser has removed the access. Connect TikTok Ads again.';
+const blind =
+  'This TikTok sign-in may not read which advertiser accounts it reaches. Connect again, and allow all that Reeve asks for.';
 const nobody =
   'This TikTok sign-in reaches no advertiser account. Connect again, and choose an advertiser on TikTok’s page.';
 
@@ -105,11 +119,11 @@ function tokens(answer: Answer): TokenResult {
   if (!body) return { unreadable: true };
   if (limited.includes(body.code)) return { limited: undefined };
   if (ours.includes(body.code)) return { error: 'invalid_client' };
-  if (body.code === 40_110) return { error: 'invalid_grant' };
+  if (spent.includes(body.code)) return { error: 'invalid_grant' };
   if (body.code !== 0) return { error: `code_${body.code}` };
   const { data } = granted.safeParse(body.data);
   if (!data) return { unreadable: true };
   return {
-    tokens: { accessToken: data.access_token, ...(data.scope && { scopes: data.scope.map(String) }) },
+    tokens: { accessToken: data.access_token, ...(data.scope && { scopes: data.scope }) },
   };
 }

@@ -17,6 +17,16 @@ const lastDayOfApiTokens = new Date('2027-04-30T00:00:00Z');
 
 const oauthClients = 'Admin Center under Apps and integrations, APIs, OAuth clients';
 
+/** What a person can do about the errors of the token endpoint. */
+const sentences = new Map(
+  Object.entries({
+    invalid_client: `Zendesk does not know this client identifier and secret. Copy both anew in ${oauthClients}.`,
+    unauthorized_client: `This OAuth client may not be used so. Make one of the kind Confidential in ${oauthClients}.`,
+    // https://support.zendesk.com/hc/en-us/articles/11093380955674
+    invalid_scope: `This OAuth client may not ask for the scope read. Add it to the allowed scopes in ${oauthClients}.`,
+  }),
+);
+
 /** https://developer.zendesk.com/api-reference/introduction/security-and-auth/ */
 export const zendesk = {
   id: 'zendesk',
@@ -35,11 +45,11 @@ export const zendesk = {
     },
     {
       name: 'client_id',
-      label: 'OAuth client’s unique identifier',
+      label: 'OAuth client’s identifier',
       required: false,
       unless: 'email',
       pattern: '[A-Za-z0-9_.\\-]{1,128}',
-      help: `In ${oauthClients}: add a client of the kind Confidential, and copy its Unique identifier. Leave it empty only for an old API token.`,
+      help: `In ${oauthClients}: add a client of the kind Confidential whose allowed scopes, if any, include read, and copy its Identifier. Leave it empty only for an old API token.`,
     },
     {
       name: 'email',
@@ -76,14 +86,10 @@ export const zendesk = {
           return { error: 'invalid_client', detail: nobodyAt(config) };
         }
         const result = readTokenResponse(answer);
-        return 'error' in result && result.error === 'invalid_client'
-          ? {
-              ...result,
-              detail: `Zendesk does not know this client identifier and secret. Copy both anew in ${oauthClients}.`,
-            }
-          : result;
+        const detail = 'error' in result ? sentences.get(result.error) : undefined;
+        return detail === undefined ? result : { ...result, detail };
       },
-      dead: ['invalid_client', 'unauthorized_client', 'invalid_grant'],
+      dead: ['invalid_client', 'unauthorized_client', 'invalid_grant', 'invalid_scope'],
     },
   },
   *probe({ credential, config }) {
@@ -95,6 +101,9 @@ export const zendesk = {
     if (user.status === 404 && noHelpDesk.safeParse(user.json).success) {
       return { finding: 'refused', detail: nobodyAt(config) };
     }
+    if (user.status === 401 && user.json !== undefined) {
+      return { finding: 'refused', detail: isOAuth(config) ? unknownToken : unknownAgent(config) };
+    }
     if (user.status !== 200) return undefined;
     if (!me.safeParse(user.json).success) {
       return nobody.safeParse(user.json).success
@@ -103,6 +112,9 @@ export const zendesk = {
     }
     // And this is closed to all but agents who may see tickets.
     const tickets = yield getJson(`${api}/tickets?page[size]=1`, as);
+    if (tickets.status === 403 && tickets.json !== undefined) {
+      return { finding: 'insufficient', detail: blind };
+    }
     if (tickets.status !== 200) return undefined;
     return {
       finding: 'works',
@@ -141,8 +153,13 @@ function nobodyAt({ subdomain }: Config): string {
   return `There is no Zendesk at ${subdomain}.zendesk.com.`;
 }
 
+const unknownToken =
+  'Zendesk does not accept this access any more: the OAuth client or its token was deleted. Connect Zendesk again.';
+const blind =
+  'Zendesk shows no tickets to the user behind this key. Choose an agent or admin who may see tickets.';
+
 function unknownAgent(config: Config): string {
   return isOAuth(config)
     ? `The OAuth client’s user is no active agent or admin. Have an admin make the client in ${oauthClients}.`
-    : 'Zendesk does not know this e-mail and token as an active agent or admin.';
+    : `Zendesk does not know this e-mail and token as an active agent or admin. A token that nobody used for 30 days is switched off; an OAuth client from ${oauthClients} lasts.`;
 }

@@ -31,9 +31,11 @@ export async function requestTokens(
   }
   if (answer.status === 429 || answer.status >= 500) throw providerFailure(provider, answer);
   const ours = 'error' in result && clientErrors.includes(result.error);
+  const detail = 'error' in result ? result.detail : undefined;
   throw new Problem(
     'provider_error',
-    `${provider.name} did not complete the sign-in. Nothing was changed; ${ours ? 'ask whoever runs Reeve.' : 'start connecting again.'}`,
+    detail ??
+      `${provider.name} did not complete the sign-in. Nothing was changed; ${ours ? 'ask whoever runs Reeve.' : 'start connecting again.'}`,
     {
       reason:
         'error' in result

@@ -15,6 +15,7 @@ import {
 } from './github.ts';
 
 const CALLBACK = 'https://connect.example/callback';
+const ISSUER = 'https://github.com/login/oauth';
 const settings = Object.fromEntries(Object.entries(githubAppSettings).map(([name, make]) => [name, make()]));
 const client = {
   id: 'Iv23-test',
@@ -140,7 +141,7 @@ describe('authorizing the App', () => {
     const page = await (await send(authorizeUrl({ scope: 'repo offline_access' }))).text();
     expect(page).not.toContain('type="checkbox"');
     const { code = '', ...rest } = location(await decide(authorizeUrl({ scope: 'repo' }), 'octocat', 'repo'));
-    expect(rest).toEqual({ state: 'st' });
+    expect(rest).toEqual({ state: 'st', iss: ISSUER });
     const token = answerSchema.parse(await (await exchange({ code })).json());
     expect(token).toMatchObject({ scope: '', expires_in: 28800, refresh_token_expires_in: 15897600 });
     expect(token.access_token).toMatch(/^ghu_\w{36}$/);
@@ -216,6 +217,7 @@ describe('the installation page', () => {
       installation_id: String(idOf('octo-org')),
       setup_action: 'install',
       state: 'st',
+      iss: ISSUER,
     });
     const { access_token } = answerSchema.parse(await (await exchange({ code })).json());
     expect(await (await api('/user', access_token)).json()).toMatchObject({ login: 'octocat' });
@@ -259,6 +261,7 @@ describe('the installation page', () => {
       installation_id: String(idOf('octocat')),
       setup_action: 'update',
       state: 'st',
+      iss: ISSUER,
     });
   });
 

@@ -6,7 +6,12 @@ import { openStores } from '../store.ts';
 import { github, githubTokens } from './github.ts';
 
 const CALLBACK = 'https://connect.example/callback';
-const client = { id: 'Iv-test', secret: randomBytes(20).toString('hex'), redirectUris: [CALLBACK], settings: {} };
+const client = {
+  id: 'Iv-test',
+  secret: randomBytes(20).toString('hex'),
+  redirectUris: [CALLBACK],
+  settings: {},
+};
 const answerSchema = z.object({
   access_token: z.string(),
   token_type: z.literal('bearer'),
@@ -132,11 +137,12 @@ describe('the authorization page', () => {
     expect(new URL(response.headers.get('location') ?? '').searchParams.get('error')).toBe('invalid_request');
   });
 
-  test('reports a denial with its description, page and the state', async () => {
+  test('reports a denial with its description, page, the state and the issuer', async () => {
     const body = new URLSearchParams({ account: 'octocat', decision: 'deny' });
     const response = await send(authorizeUrl(), { method: 'POST', body });
     const { searchParams } = new URL(response.headers.get('location') ?? '');
-    expect([...searchParams.keys()]).toEqual(['error', 'error_description', 'error_uri', 'state']);
+    expect([...searchParams.keys()]).toEqual(['error', 'error_description', 'error_uri', 'state', 'iss']);
+    expect(searchParams.get('iss')).toBe('https://github.com/login/oauth');
     expect(searchParams.get('error_description')).toBe('The user has denied your application access.');
   });
 

@@ -26,8 +26,8 @@ export { githubAppSettings } from './github/app.ts';
  * `APP_SLUG` (reeve-local) its name in URLs, `APP_WEBHOOK_SECRET` its webhook's secret.
  *
  * Settings in the store: `settings.expiring` (user tokens expire; an App's do unless it is false),
- * `settings.suspended` (the application), `settings.unverifiedEmail`, `settings.rateLimit`,
- * `settings.retryAfter`. For an App, which the users have on their own accounts from the start:
+ * `settings.suspended` (the application), `settings.suspendedUsers` (logins), `settings.unverifiedEmail`,
+ * `settings.rateLimit`, `settings.retryAfter`. For an App, which the users have on their own accounts from the start:
  * `settings.notInstalled` (true, or the logins that have not) and `settings.redirectOnUpdate` (who finds it
  * installed comes back with `setup_action=update`; otherwise the browser stays at GitHub).
  */

@@ -7,7 +7,12 @@ import { signQuery } from './shopify/signature.ts';
 import { shopify, shopifyTokens } from './shopify.ts';
 
 const CALLBACK = 'https://connect.example/callback';
-const client = { id: 'reeve-test', secret: randomBytes(16).toString('hex'), redirectUris: [CALLBACK], settings: {} };
+const client = {
+  id: 'reeve-test',
+  secret: randomBytes(16).toString('hex'),
+  redirectUris: [CALLBACK],
+  settings: {},
+};
 const NORTH = 'north-store.myshopify.com';
 const SOUTH = 'south-store.myshopify.com';
 const PROBE =

@@ -44,6 +44,7 @@ const keyOptions = z.strictObject({
   email: z.string().optional(),
   role: z.enum(['admin', 'agent', 'end-user']).default('admin'),
   suspended: z.enum(['true', 'false']).default('false'),
+  allowedScopes: z.string().optional(),
 });
 
 /**
@@ -55,7 +56,7 @@ const keyOptions = z.strictObject({
  * many), `settings.rateLimit` (calls a minute, 400), `settings.accessTokenSeconds`.
  *
  * `issueKey` options: `kind` (`api_token`, `oauth_client`), `subdomain`, `email`, `role` (`admin`, `agent`,
- * `end-user`), `suspended` (`true`).
+ * `end-user`), `suspended` (`true`), `allowedScopes` (of an OAuth client, with spaces; any without it).
  */
 export const zendesk: SimulatorFactory = (context) => {
   const records = deskRecords(context);
@@ -81,14 +82,20 @@ function issueKey(
   records: Records,
   options: Record<string, string> = {},
 ): IssuedKey {
-  const { kind, subdomain, role, suspended, email: given } = keyOptions.parse(options);
+  const { kind, subdomain, role, suspended, allowedScopes, email: given } = keyOptions.parse(options);
   const email = given ?? `agent@${subdomain}.example`;
   records.saveUser(subdomain, { name: 'Johnny Agent', email, role, suspended: suspended === 'true' });
   const account = { id: subdomain, name: DESKS.get(subdomain)?.name ?? null };
   if (kind === 'oauth_client') {
     const identifier = `reeve_${randomLetters(8).toLowerCase()}`;
     const clientSecret = secret(randomBytes(32).toString('hex'));
-    records.saveClient({ desk: subdomain, identifier, secret: clientSecret, email });
+    records.saveClient({
+      desk: subdomain,
+      identifier,
+      secret: clientSecret,
+      email,
+      allowedScopes: allowedScopes?.split(' '),
+    });
     return { api_key: clientSecret, config: { subdomain, client_id: identifier }, account };
   }
   const token = secret(randomLetters(40));

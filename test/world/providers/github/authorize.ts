@@ -32,7 +32,10 @@ const authorizeQuery = z.strictObject({
   response_type: z.literal('code').optional(),
 });
 
-/** Sends the browser back with the answer and, where there was one, the state. */
+/** apps/github-authentication-discovery-endpoints; since April 2026 each authorization response names it (RFC 9207). */
+const ISSUER = 'https://github.com/login/oauth';
+
+/** Sends the browser back with the answer, the issuer and, where there was one, the state. */
 export function sendBack(
   c: Context,
   target: string,
@@ -42,6 +45,7 @@ export function sendBack(
   const url = new URL(target);
   for (const [name, value] of Object.entries(answer)) url.searchParams.set(name, value);
   if (state !== undefined) url.searchParams.set('state', state);
+  if ('code' in answer || 'error' in answer) url.searchParams.set('iss', ISSUER);
   return c.redirect(url.href);
 }
 

@@ -23,6 +23,8 @@ export interface Books {
 }
 
 export const SUSPENDED = 'This installation has been suspended';
+/** What a user's tokens hear once GitHub has suspended the account. */
+const ACCOUNT_SUSPENDED = 'Sorry. Your account was suspended.';
 export const NOT_FOR_APPS = 'Resource not accessible by integration';
 
 /** Whether the token is a person's authorization of a GitHub App, which has permissions and no scopes. */
@@ -60,7 +62,12 @@ export function identify(context: SimulatorContext, { tokens, installationTokens
     c.set('caller', { kind: 'user', record });
     c.set('record', record);
     const { id, login } = userOf(record.login);
-    await limited(c, next, { name: `user/${login}`, limit, who: `user ID ${id}` });
+    const isSuspended = store.get<string[]>('settings.suspendedUsers')?.includes(login) === true;
+    await limited(c, isSuspended ? refusal(403, ACCOUNT_SUSPENDED) : next, {
+      name: `user/${login}`,
+      limit,
+      who: `user ID ${id}`,
+    });
     if (isAppToken(record)) return;
     c.header('x-oauth-scopes', record.scopes.join(', '));
     c.header('x-accepted-oauth-scopes', '');

@@ -62,5 +62,6 @@ export function rateLimiter({ store, now }: SimulatorContext) {
     c.header('x-ratelimit-used', String(used));
     c.header('x-ratelimit-reset', String(reset));
     c.header('x-ratelimit-resource', 'core');
+    c.header('date', new Date(now()).toUTCString());
   };
 }

@@ -38,7 +38,8 @@ const requestBody = z.object({
 
 /**
  * The Admin API of every shop (shopify.dev/docs/api/admin-graphql, uninstall-app-api-request). In the store
- * `settings.publicApp` refuses lasting tokens as for public apps, `settings.throttled` answers THROTTLED.
+ * `settings.publicApp` refuses lasting tokens as for public apps, `settings.throttled` answers THROTTLED,
+ * `settings.closed` is the status of a shop that is frozen (402), forbidden (403) or locked (423): api/usage/response-codes.
  */
 export function shopifyAdmin({ store, client }: SimulatorContext, tokens: TokenBook): Hono<Env> {
   const admin = new Hono<Env>();
@@ -50,6 +51,8 @@ export function shopifyAdmin({ store, client }: SimulatorContext, tokens: TokenB
     if (record.expiresAt === null && store.get<boolean>('settings.publicApp')) {
       return c.json({ errors: LASTING_TOKEN }, 403);
     }
+    const closed = store.get<402 | 403 | 423>('settings.closed');
+    if (closed !== undefined) return c.json({ errors: 'Unavailable Shop' }, closed);
     c.set('shop', shop);
     c.set('record', record);
     return next();

@@ -12,6 +12,8 @@ export interface KeyRecord {
   account: string;
   permissions: string[];
   alive: boolean;
+  /** Only from addresses that none of the callers has. */
+  ipLimited?: boolean;
 }
 
 export interface AccountRecord {
@@ -49,7 +51,7 @@ export function accountOf(store: Store, record: KeyRecord): AccountRecord {
 /**
  * Makes a key. `kind`: restricted (default) or secret; `mode`: test (default) or live; `permissions`: names
  * with commas; `account`: 'false' leaves out the permission for /v1/account; `expired`: 'true' makes a dead
- * one; `accountId` and `name`: an account other than Acme Inc.
+ * one; `ipLimited`: 'true' lets nobody here use it; `accountId` and `name`: an account other than Acme Inc.
  */
 export function createKey(context: SimulatorContext, options: Record<string, string> = {}): IssuedKey {
   const { store, now, secret } = context;
@@ -62,7 +64,8 @@ export function createKey(context: SimulatorContext, options: Record<string, str
   store.set('sequence', sequence);
   const key = secret(`${kind === 'secret' ? 'sk' : 'rk'}_${mode}_${randomLetters(99)}`);
   const alive = options.expired !== 'true';
-  const record: KeyRecord = { sequence, key, kind, mode, account: account.id, permissions, alive };
+  const ipLimited = options.ipLimited === 'true';
+  const record: KeyRecord = { sequence, key, kind, mode, account: account.id, permissions, alive, ipLimited };
   store.set(`key/${key}`, record);
   store.set(`account/${account.id}`, { ...account, createdAt: account.createdAt || now() });
   return { api_key: key, config: {}, account: { id: account.id, name: account.name } };
@@ -90,6 +93,10 @@ export function authenticate(store: Store, authorization: string | undefined): K
   if (!record) throw new StripeRefusal(401, `Invalid API Key provided: ${mask(key, 4)}`);
   if (!record.alive) {
     throw new StripeRefusal(401, `Expired API Key provided: ${mask(key, 6)}`, { code: 'api_key_expired' });
+  }
+  // The sentence is known from callers' reports; that the status is 401 as well.
+  if (record.ipLimited) {
+    throw new StripeRefusal(401, 'The API key provided does not allow requests from your IP address.');
   }
   return record;
 }

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { SimulatorContext } from '../../simulator.ts';
 import { type Advertiser, campaignsOf, LOGINS } from './advertisers.ts';
 import { type Answers, jsonText, readQuery } from './answers.ts';
-import { caller, scopesOf } from './oauth.ts';
+import { caller, READ_ACCOUNTS, scopesOf } from './oauth.ts';
 import { DIMENSIONS, METRICS, reportRows } from './report.ts';
 import type { TokenBook } from './tokens.ts';
 
@@ -74,7 +74,7 @@ export function adsHandlers(context: SimulatorContext, tokens: TokenBook, answer
 
   return {
     info(c: Context): Response {
-      const own = accounts(c, [1, 10]);
+      const own = accounts(c, READ_ACCOUNTS);
       if (own instanceof Response) return own;
       const query = readQuery(c, infoQuery);
       if ('wrong' in query) return refuse(40002, query.wrong);
@@ -90,7 +90,7 @@ export function adsHandlers(context: SimulatorContext, tokens: TokenBook, answer
     },
 
     campaigns(c: Context): Response {
-      const own = accounts(c, [2, 20]);
+      const own = accounts(c, [2, 20, 200]);
       if (own instanceof Response) return own;
       const query = readQuery(c, campaignQuery);
       if ('wrong' in query) return refuse(40002, query.wrong);
@@ -103,7 +103,7 @@ export function adsHandlers(context: SimulatorContext, tokens: TokenBook, answer
     },
 
     report(c: Context): Response {
-      const own = accounts(c, [4, 41, 44]);
+      const own = accounts(c, [4, 44]);
       if (own instanceof Response) return own;
       const query = readQuery(c, reportQuery);
       if ('wrong' in query) return refuse(40002, query.wrong);

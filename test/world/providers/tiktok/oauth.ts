@@ -22,6 +22,9 @@ export function caller(c: Context, tokens: TokenBook, { refuse }: Answers): Toke
   return tokens.find(token) ?? refuse(40105);
 }
 
+/** Read Ad Account Information, or what it is a part of (portal/docs?id=1753986142651394). */
+export const READ_ACCOUNTS = [1, 10, 100];
+
 /** The numbers of the permissions the developer's app has; a person does not choose among them. */
 export const scopesOf = ({ store }: SimulatorContext) =>
   store.get<number[]>('settings.scope') ?? [1, 2, 4, 44];
@@ -52,6 +55,7 @@ export function oauthHandlers(context: SimulatorContext, tokens: TokenBook, answ
       const query = readQuery(c, appQuery);
       if ('wrong' in query) return refuse(40002, query.wrong);
       if (!isApp(query.value)) return refuse(40113);
+      if (!READ_ACCOUNTS.some((scope) => scopesOf(context).includes(scope))) return refuse(40001);
       const list = (LOGINS.get(record.login) ?? []).map(({ id, name }) => ({
         advertiser_id: id,
         advertiser_name: name,

@@ -22,6 +22,8 @@ export interface OAuthClient {
   identifier: string;
   secret: string;
   email: string;
+  /** All of them, without. */
+  allowedScopes?: string[] | undefined;
 }
 
 export interface AccessToken {

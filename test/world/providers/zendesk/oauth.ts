@@ -53,7 +53,9 @@ export async function issueToken(
   const client = records.client(desk, client_id);
   if (!client || client.secret !== client_secret) return refuse(401, 'invalid_client');
   const scopes = (scope ?? '').split(' ');
-  if (!scopes.every((name) => SCOPES.includes(name))) return refuse(400, 'invalid_scope');
+  // support.zendesk.com 11093380955674 (allowed scopes, August 2026).
+  const allowed = client.allowedScopes ?? SCOPES;
+  if (!scopes.every((name) => allowed.includes(name))) return refuse(400, 'invalid_scope');
 
   const seconds = expires_in ?? store.get<number>('settings.accessTokenSeconds');
   const record: AccessToken = {
