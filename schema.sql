@@ -70,6 +70,11 @@ create table if not exists connections (
   refresh_token_expires_at timestamptz,
   refresh_at timestamptz, -- when it is due for a refresh
   reauthorize_by timestamptz,
+  expiring_told timestamptz, -- the reauthorize_by that its owner was told of
+  previous_refresh_token bytea, -- envelope: what the standing one came in place of, until that has worked once
+  lease_id uuid, -- of whoever is refreshing it
+  lease_until timestamptz,
+  failures integer not null default 0, -- refreshes in a row that came to nothing
   last_refreshed_at timestamptz,
   last_error_code text,
   last_error_message text,
@@ -83,11 +88,47 @@ create table if not exists connections (
 alter table connections add column if not exists grant_id text;
 update connections set grant_id = account_id where grant_id is null;
 alter table connections alter column grant_id set not null;
+-- Tables from before connections were refreshed.
+alter table connections add column if not exists expiring_told timestamptz;
+alter table connections add column if not exists previous_refresh_token bytea;
+alter table connections add column if not exists lease_id uuid;
+alter table connections add column if not exists lease_until timestamptz;
+alter table connections add column if not exists failures integer not null default 0;
 drop index if exists connections_by_account;
 create index if not exists connections_by_brand on connections (brand_id) where brand_id is not null;
 create index if not exists connections_by_grant on connections (provider, grant_id) where status <> 'disconnected';
 create index if not exists connections_by_data_key on connections (data_key_id);
-create index if not exists connections_due on connections (refresh_at) where status = 'connected' and refresh_at is not null;
+-- The cron reads no more than these two.
+drop index if exists connections_due;
+create index if not exists connections_by_refresh on connections (refresh_at) include (id) where refresh_at is not null;
+create index if not exists connections_by_ending on connections (reauthorize_by) include (id, expiring_told)
+  where reauthorize_by is not null and status = 'connected';
+
+-- How a provider's app fares as a whole: while it is refused or limited, none of its connections is refreshed.
+create table if not exists provider_states (
+  provider text primary key,
+  paused_until timestamptz,
+  reason text check (reason in ('client_refused', 'rate_limited')),
+  refusals integer not null default 0, -- of our client, since the last refresh that went well
+  since timestamptz -- of the first of them
+);
+
+-- What happened to a connection or at its provider, on its way to the agent.
+create table if not exists events (
+  id uuid primary key,
+  type text not null,
+  provider text not null,
+  connection_id uuid not null,
+  tenant_id uuid not null,
+  user_id uuid not null,
+  brand_id uuid,
+  account_id text not null,
+  occurred_at timestamptz not null,
+  received_at timestamptz not null default now(),
+  data jsonb not null default '{}'
+);
+create index if not exists events_by_age on events (received_at);
+create index if not exists events_by_owner on events (user_id, brand_id, id);
 
 -- States that were presented to a callback: who inserts the row has won (RFC 6749 section 10.12).
 create table if not exists consumed_states (

@@ -1,11 +1,17 @@
 import * as z from 'zod';
 import { type Unsettled, unsettled } from './connections/unsettled.ts';
+import { type Renewed, renewed } from './refresh/renewed.ts';
 import type { Services } from './services.ts';
 
-/** What goes through the revocations queue: a pointer to a row that knows the rest, or a token without a row. */
+/**
+ * What goes through the queues: pointers to rows that know the rest, and what PostgreSQL did not take: a token
+ * without a row, a refresh that is not written yet.
+ */
 export const message = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('revocation'), id: z.guid() }),
   unsettled,
+  z.object({ kind: z.literal('refresh'), ids: z.array(z.guid()) }),
+  renewed,
 ]);
 
 export type Message = z.output<typeof message>;
@@ -21,4 +27,25 @@ const UNSETTLED_DELAY = 5;
 /** Sends a token whose row may or may not stand; soon PostgreSQL may answer again. */
 export async function sendUnsettled({ env }: Services, token: Unsettled): Promise<void> {
   await env.REVOCATIONS.send(z.encode(message, token), { delaySeconds: UNSETTLED_DELAY });
+}
+
+const IDS_PER_MESSAGE = 100;
+const MESSAGES_PER_SEND = 50;
+
+/** Sends the ids of connections that are due. */
+export async function sendRefreshes({ env }: Services, ids: readonly string[]): Promise<void> {
+  const messages: { body: unknown }[] = [];
+  for (let at = 0; at < ids.length; at += IDS_PER_MESSAGE) {
+    messages.push({ body: { kind: 'refresh', ids: ids.slice(at, at + IDS_PER_MESSAGE) } });
+  }
+  for (let at = 0; at < messages.length; at += MESSAGES_PER_SEND) {
+    await env.REFRESHES.sendBatch(messages.slice(at, at + MESSAGES_PER_SEND));
+  }
+}
+
+/** Seconds before a refresh that was not written is tried again; the queue's own retry delay follows. */
+const RENEWED_DELAY = 5;
+
+export async function sendRenewed({ env }: Services, result: Renewed): Promise<void> {
+  await env.REVOCATIONS.send(z.encode(message, result), { delaySeconds: RENEWED_DELAY });
 }

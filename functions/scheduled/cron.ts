@@ -1,19 +1,41 @@
 import { dueRevocations } from '../../lib/connections/revoke.ts';
 import { logJob } from '../../lib/job-log.ts';
-import { sweepStates } from '../../lib/oauth/sweep.ts';
 import { sendRevocations } from '../../lib/queue.ts';
-import { openServices } from '../../lib/services.ts';
+import { queueDue } from '../../lib/refresh/due.ts';
+import { tellEndings } from '../../lib/refresh/ending.ts';
+import { unspill } from '../../lib/refresh/spill.ts';
+import { openServices, type Services } from '../../lib/services.ts';
+import { sweep } from '../../lib/sweep.ts';
 
 /** Revocations handed to the queue at one firing; the rest is due at the next. */
 const REVOCATIONS_PER_FIRING = 100;
 
-/** Every minute: forgets spent states, and sends due revocations to their queue. Firing it twice is harmless. */
-export async function onCron(_controller: ScheduledController, env: Env): Promise<void> {
-  const services = openServices(env);
-  await logJob('cron', services.meter, async () => {
-    const states = await sweepStates(services);
+const jobs: Record<string, (services: Services) => Promise<Record<string, number>>> = {
+  // First what was got and is not written yet: who is due must not be asked about that twice.
+  unspill: async (services) => ({ written: await unspill(services) }),
+  refresh: async (services) => ({ queued: await queueDue(services) }),
+  revocation: async (services) => {
     const due = await dueRevocations(services, REVOCATIONS_PER_FIRING);
     if (due.length > 0) await sendRevocations(services, due);
-    return { states_forgotten: states, revocations_queued: due.length };
-  });
+    return { queued: due.length };
+  },
+  ending: async (services) => ({ told: await tellEndings(services) }),
+  sweep,
+};
+
+/**
+ * Every minute: hands what is due to the queues, tells of what is ending, and sweeps. Each job stands alone, so that
+ * one that fails leaves the others to theirs. Firing it twice is harmless.
+ */
+export async function onCron(_controller: ScheduledController, env: Env): Promise<void> {
+  let failure: unknown;
+  for (const [name, run] of Object.entries(jobs)) {
+    const services = openServices(env);
+    try {
+      await logJob(name, services.meter, () => run(services));
+    } catch (error) {
+      failure ??= error;
+    }
+  }
+  if (failure !== undefined) throw failure;
 }

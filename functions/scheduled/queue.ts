@@ -2,18 +2,21 @@ import { claimRevocation, revokeGrant } from '../../lib/connections/revoke.ts';
 import { settle } from '../../lib/connections/unsettled.ts';
 import { logJob } from '../../lib/job-log.ts';
 import { message, type Message as QueueMessage } from '../../lib/queue.ts';
+import { refreshBatch } from '../../lib/refresh/batch.ts';
+import { writeRenewed } from '../../lib/refresh/renewed.ts';
 import { openServices, type Services } from '../../lib/services.ts';
 
 /**
- * Ends the grants that a disconnect left pending, and settles tokens whose row may not stand. A message only points
- * at a row that knows when it is due, or can be settled twice: one that comes twice or late does no harm. Each is
- * acknowledged on its own, so that a bad one does not hold up its neighbours.
+ * Refreshes what is due, ends the grants that a disconnect left pending, and writes what PostgreSQL did not take at
+ * first. A message only points at rows that know when they are due, or can be written twice: one that comes twice
+ * or late does no harm. Each is acknowledged on its own, so that a bad one does not hold up its neighbours.
  */
 export async function onQueue(batch: MessageBatch, env: Env): Promise<void> {
   for (const delivery of batch.messages) {
     const services = openServices(env);
     try {
-      await logJob('revocations', services.meter, () => work(services, message.parse(delivery.body)));
+      const task = message.parse(delivery.body);
+      await logJob(task.kind, services.meter, () => work(services, task));
       delivery.ack();
     } catch {
       delivery.retry();
@@ -21,19 +24,30 @@ export async function onQueue(batch: MessageBatch, env: Env): Promise<void> {
   }
 }
 
-async function work(services: Services, task: QueueMessage): Promise<Record<string, string>> {
-  if (task.kind === 'unsettled') {
-    return {
-      outcome: await settle(services, task),
-      provider_id: task.provider,
-      connection_id: task.connection_id,
-    };
+async function work(services: Services, task: QueueMessage): Promise<Record<string, string | number>> {
+  switch (task.kind) {
+    case 'refresh':
+      return refreshBatch(services, task.ids);
+    case 'renewed':
+      return {
+        outcome: (await writeRenewed(services, task)) ? 'renewed' : 'superseded',
+        provider_id: task.provider,
+        connection_id: task.connection_id,
+      };
+    case 'unsettled':
+      return {
+        outcome: await settle(services, task),
+        provider_id: task.provider,
+        connection_id: task.connection_id,
+      };
+    case 'revocation': {
+      const row = await claimRevocation(services, task.id);
+      if (!row) return { outcome: 'not_due' };
+      return {
+        outcome: await revokeGrant(services, row),
+        provider_id: row.provider,
+        connection_id: row.connection_id,
+      };
+    }
   }
-  const row = await claimRevocation(services, task.id);
-  if (!row) return { outcome: 'not_due' };
-  return {
-    outcome: await revokeGrant(services, row),
-    provider_id: row.provider,
-    connection_id: row.connection_id,
-  };
 }

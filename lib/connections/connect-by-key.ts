@@ -51,7 +51,7 @@ export async function connectByKey(
       provider,
       {
         ...verified,
-        ...(tokens && { refreshToken: key, expiresAt: tokens.expiresAt }),
+        ...(tokens && { refreshToken: key, expiresAt: tokens.expiresAt, refreshAt: tokens.refreshAt }),
         credential,
         scopes,
         missing: missingScopes(provider, { scopes, missing: verified.missing }),

@@ -53,7 +53,8 @@ export async function disconnect(
     ended as (
       update connections c set
         status = 'disconnected', credential = null, refresh_token = null, data_key_id = null, expires_at = null,
-        refresh_token_expires_at = null, refresh_at = null, reauthorize_by = null, version = c.version + 1,
+        refresh_token_expires_at = null, refresh_at = null, reauthorize_by = null, previous_refresh_token = null,
+        lease_id = null, lease_until = null, failures = 0, version = c.version + 1,
         last_error_code = null, last_error_message = null, last_error_at = null, updated_at = now()
       from ending where c.id = ending.id
       returning c.id
@@ -76,6 +77,12 @@ export async function disconnect(
         jsonb_build_object('shared', e.revocable and e.shared, 'unsupported', not e.revocable)
       from ending e join ended on ended.id = e.id
       returning detail
+    ),
+    event as (
+      insert into events (id, type, provider, connection_id, tenant_id, user_id, brand_id, account_id, occurred_at)
+      select ${uuidv7()}::uuid, 'connection.disconnected', e.provider, e.id, e.tenant_id, e.user_id, e.brand_id,
+        e.account_id, now()
+      from ending e join ended on ended.id = e.id
     ),
     outcome as (
       select detail from audit union all select detail from audit_log where id = ${endingId}

@@ -6,6 +6,7 @@ import { type DataKey, generateDataKey, openDataKey, type WrappedDataKey } from 
 import { PostgresUnavailable } from '../database.ts';
 import { seal } from '../envelope.ts';
 import { KmsRefusal } from '../kms.ts';
+import { notice } from '../notices.ts';
 import { Problem, unavailable } from '../problem.ts';
 import type { Services } from '../services.ts';
 import { grantsLock } from './grants-lock.ts';
@@ -21,6 +22,8 @@ export interface Keepable extends Verified {
   /** What the next credential is asked with. */
   refreshToken?: string | undefined;
   expiresAt?: Date | undefined;
+  /** When it is due to be renewed; absent where it cannot be. */
+  refreshAt?: Date | undefined;
   refreshTokenExpiresAt?: Date | undefined;
   config: Config;
   grantId: string;
@@ -128,6 +131,8 @@ async function write(
       : await seal(keepable.refreshToken, key.key, key.id, { ...binding, field: 'refresh_token' });
   const { row: newKey } = key;
 
+  const detail = sql`jsonb_build_object('account_id', n.account_id, 'replaced', ${isLive(snapshot)}::boolean,
+    'retired_revocation', (select id from retired))`;
   const statement = sql<ScopeRow & MaybeConnection>`
     with ${callerTables(caller)},
     new_key as (
@@ -160,13 +165,13 @@ async function write(
       insert into connections as c (
         id, user_id, brand_id, tenant_id, provider, type, status, account_id, account_name, grant_id, scopes,
         missing_scopes, config, version, data_key_id, credential, refresh_token, expires_at, refresh_token_expires_at,
-        reauthorize_by
+        refresh_at, reauthorize_by
       )
       select ${id}, target.user_id, target.brand_id, target.tenant_id, ${provider.id}, ${provider.auth.type},
         'connected', ${keepable.account.id}, ${keepable.account.name}, ${keepable.grantId}, ${keepable.scopes ?? []}::text[],
         ${keepable.missing}::text[], ${JSON.stringify(keepable.config)}::jsonb, ${version}::integer, ${key.id}::uuid,
         ${credential}::bytea, ${refreshToken}::bytea, ${keepable.expiresAt ?? null}::timestamptz,
-        ${keepable.refreshTokenExpiresAt ?? null}::timestamptz, ${keepable.endsAt ?? null}::timestamptz
+        ${keepable.refreshTokenExpiresAt ?? null}::timestamptz, ${keepable.refreshAt ?? null}::timestamptz, ${keepable.endsAt ?? null}::timestamptz
       from target
       on conflict (user_id, brand_id, provider) do update set
         id = excluded.id, tenant_id = excluded.tenant_id, type = excluded.type, status = excluded.status,
@@ -174,15 +179,16 @@ async function write(
         grant_id = excluded.grant_id, scopes = excluded.scopes, missing_scopes = excluded.missing_scopes, config = excluded.config, version = excluded.version,
         data_key_id = excluded.data_key_id, credential = excluded.credential,
         refresh_token = excluded.refresh_token, expires_at = excluded.expires_at,
-        refresh_token_expires_at = excluded.refresh_token_expires_at, refresh_at = null,
-        reauthorize_by = excluded.reauthorize_by, last_refreshed_at = null, last_error_code = null, last_error_message = null, last_error_at = null,
+        refresh_token_expires_at = excluded.refresh_token_expires_at, refresh_at = excluded.refresh_at,
+        reauthorize_by = excluded.reauthorize_by, expiring_told = null, previous_refresh_token = null, lease_id = null,
+        lease_until = null, failures = 0, last_refreshed_at = null, last_error_code = null, last_error_message = null, last_error_at = null,
         connected_at = now(), updated_at = now()
       where c.id = ${existing?.id ?? null}::uuid and c.version = ${existing?.version ?? null}::integer
-      returning ${connectionColumns}, c.grant_id
+      returning ${connectionColumns}, c.grant_id, c.tenant_id
     ),
     -- What an earlier run of this very statement has written, when its answer was lost.
     standing as (
-      select ${connectionColumns}, c.grant_id from connections c, scope where c.id = ${id} and c.credential = ${credential}::bytea
+      select ${connectionColumns}, c.grant_id, c.tenant_id from connections c, scope where c.id = ${id} and c.credential = ${credential}::bytea
     ),
     retired as (
       insert into revocations (
@@ -203,13 +209,10 @@ async function write(
         )
       returning id
     ),
-    audit as (
-      insert into audit_log (tenant_id, user_id, brand_id, connection_id, provider, action, detail)
-      select target.tenant_id, written.user_id, written.brand_id, written.id, written.provider, 'connected',
-        jsonb_build_object('account_id', written.account_id, 'replaced', ${isLive(snapshot)}::boolean,
-          'retired_revocation', (select id from retired))
-      from written, target
-    )
+    recovered as (select written.* from written where ${existing?.status === 'reauthorization_required'}),
+    made as (select written.* from written where ${existing?.status !== 'reauthorization_required'}),
+    ${notice('recovered', sql`recovered`, 'connection.recovered', detail)},
+    ${notice('made', sql`made`, 'connection.connected', detail)}
     select ${scopeColumns}, ${connectionColumns}
     from session left join scope on true
     left join (select * from written union all select * from standing) c on true`;

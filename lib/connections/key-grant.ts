@@ -3,6 +3,14 @@ import type { Meter } from '../meter.ts';
 import { signAssertion } from '../oauth/assertion.ts';
 import { requestTokens } from '../oauth/token-request.ts';
 import { Problem } from '../problem.ts';
+import { dueAt, expiryOf } from '../refresh/schedule.ts';
+
+interface KeyTokens {
+  credential: string;
+  scopes: string[] | undefined;
+  expiresAt: Date | undefined;
+  refreshAt: Date | undefined;
+}
 
 /**
  * The access token that a key is exchanged for, or undefined where calls are made with the key itself. Throws
@@ -13,7 +21,7 @@ export async function tokensOfKey(
   { grant }: ApiKey,
   { key, config }: { key: string; config: Config },
   meter: Meter,
-): Promise<{ credential: string; scopes: string[] | undefined; expiresAt: Date | undefined } | undefined> {
+): Promise<KeyTokens | undefined> {
   if (!grant?.applies(config)) return undefined;
   const now = Date.now();
   const assertion = grant.assertion ? await signAssertion(grant.assertion(key), now) : '';
@@ -22,9 +30,11 @@ export async function tokensOfKey(
   }
   const dialogue = grant.request({ key, config, assertion });
   const tokens = await requestTokens(provider, dialogue, grant, meter);
+  const expiresAt = expiryOf(tokens, true, now);
   return {
     credential: tokens.accessToken,
     scopes: tokens.scopes,
-    expiresAt: tokens.expiresIn === undefined ? undefined : new Date(now + tokens.expiresIn * 1000),
+    expiresAt,
+    refreshAt: expiresAt && dueAt({ expiresAt, everySeconds: undefined }, now, Math.random()),
   };
 }

@@ -2,7 +2,9 @@ import { sql } from 'kysely';
 import type { Access, Config, Provider } from '../../providers/provider.ts';
 import { type Caller, callerTables, requireScope, type ScopeRow, scopeColumns } from '../access.ts';
 import { requireClient } from '../catalog.ts';
+import { notice } from '../notices.ts';
 import { Problem } from '../problem.ts';
+import { freshen, type Used } from '../refresh/on-demand.ts';
 import type { Services } from '../services.ts';
 import { type ConnectionRow, type ConnectionStatus, connectionColumns } from './row.ts';
 import { missingScopes } from './scopes.ts';
@@ -17,19 +19,71 @@ interface Outcome {
   error?: { code: string; message: string };
 }
 
+type TestedRow = SealedRow & Used & { config: Config; account_id: string; scopes: string[] };
+
 /**
- * Asks the provider again whether a connection's credential works, and writes down what it says. Two
- * statements, one probe, at most one call to KMS. Throws `not_connected`, and what keeps the provider from
- * answering; that changes nothing.
+ * Asks the provider again whether a connection's credential works, and writes down what it says; an access token
+ * that has ended is renewed first. Two statements, the probe, at most one call to KMS, and what the renewal takes.
+ * Throws `not_connected`, and what keeps the provider from answering; that changes nothing.
  */
 export async function retest(services: Services, caller: Caller, provider: Provider): Promise<ConnectionRow> {
-  const rows = await services.postgres.rows(sql<
-    ScopeRow &
-      ((SealedRow & { config: Config; account_id: string; scopes: string[] }) | { connection_id: null })
-  >`
+  let sealed = await readTested(services, caller, provider);
+  if ((await freshen(services, provider, sealed)) === 'changed') {
+    sealed = await readTested(services, caller, provider);
+    // The provider has just said so, and there is nothing to ask.
+    if (sealed.status !== 'connected') return standing(services, sealed.connection_id);
+  }
+
+  const credential = await openCredential(services, sealed);
+  const { status, verified, error } = await outcomeOf(services, provider, {
+    credential,
+    config: sealed.config,
+    client: requireClient(services.env, provider),
+    pinned: sealed.account_id,
+  });
+  const scopes = verified?.scopes ?? sealed.scopes;
+  const written = await services.postgres.rows(sql<ConnectionRow>`
+    with before as (
+      select status from connections c
+      where c.id = ${sealed.connection_id}::uuid and c.version = ${sealed.version}
+      for update
+    ),
+    written as (
+      update connections c set
+        status = ${status},
+        account_name = coalesce(${verified?.account.name ?? null}, c.account_name),
+        scopes = coalesce(${verified?.scopes ?? null}::text[], c.scopes),
+        missing_scopes = case when ${verified !== undefined}
+          then ${missingScopes(provider, verified && { ...verified, scopes })}::text[] else c.missing_scopes end,
+        refresh_at = case
+          when ${status !== 'connected'} then null
+          when before.status <> 'connected' and c.refresh_token is not null then now()
+          else c.refresh_at end,
+        last_error_code = ${error?.code ?? null},
+        last_error_message = ${error?.message ?? null},
+        last_error_at = case when ${error !== undefined} then now() end,
+        reauthorize_by = coalesce(${verified?.endsAt ?? null}::timestamptz, c.reauthorize_by),
+        updated_at = now()
+      from before
+      where c.id = ${sealed.connection_id}::uuid and c.version = ${sealed.version}
+      returning c.*, before.status as status_before
+    ),
+    died as (select * from written where status <> 'connected' and status_before = 'connected'),
+    revived as (select * from written where status = 'connected' and status_before <> 'connected'),
+    ${notice('died', sql`died`, 'connection.reauthorization_required', sql`jsonb_build_object('reason', n.last_error_code)`)},
+    ${notice('revived', sql`revived`, 'connection.recovered')}
+    select ${connectionColumns} from written c`);
+  // The version has moved: it was connected anew or ended meanwhile, and what was learned is of the past.
+  if (!written[0]) throw new Problem('in_progress', 'This connection was changed meanwhile. Test it again.');
+  return written[0];
+}
+
+async function readTested(services: Services, caller: Caller, provider: Provider): Promise<TestedRow> {
+  const rows = await services.postgres.rows(sql<ScopeRow & (TestedRow | { connection_id: null })>`
     with ${callerTables(caller)}
-    select ${scopeColumns}, c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version,
-      c.credential, c.refresh_token, c.config, c.account_id, c.scopes, ${dataKeyColumns}
+    select ${scopeColumns}, c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version, c.status,
+      c.credential, c.refresh_token, c.config, c.account_id, c.scopes, c.expires_at,
+      c.refresh_at is not null as is_renewable, ${dataKeyColumns}
     from session left join scope on true
     left join connections c
       on c.user_id = scope.user_id and c.brand_id is not distinct from scope.brand_id and c.provider = ${provider.id}
@@ -37,32 +91,18 @@ export async function retest(services: Services, caller: Caller, provider: Provi
     left join data_keys k on k.id = c.data_key_id`);
   requireScope(rows[0]);
   const sealed = rows[0];
-  if (!sealed || sealed.connection_id === null) throw notConnected(provider);
+  if (!sealed || sealed.connection_id === null) {
+    throw new Problem('not_connected', `${provider.name} is not connected here.`);
+  }
+  return sealed;
+}
 
-  const credential = await openCredential(services, sealed);
-  const outcome = await outcomeOf(services, provider, {
-    credential,
-    config: sealed.config,
-    client: requireClient(services.env, provider),
-    pinned: sealed.account_id,
-  });
-  const { verified, error } = outcome;
-  const written = await services.postgres.rows(sql<ConnectionRow>`
-    update connections c set
-      status = ${outcome.status},
-      account_name = coalesce(${verified?.account.name ?? null}, c.account_name),
-      scopes = coalesce(${verified?.scopes ?? null}::text[], c.scopes),
-      missing_scopes = case when ${verified !== undefined} then ${missingScopes(provider, verified && { ...verified, scopes: verified.scopes ?? sealed.scopes })}::text[] else c.missing_scopes end,
-      last_error_code = ${error?.code ?? null},
-      last_error_message = ${error?.message ?? null},
-      last_error_at = case when ${error !== undefined} then now() end,
-      reauthorize_by = coalesce(${verified?.endsAt ?? null}::timestamptz, c.reauthorize_by),
-      updated_at = now()
-    where c.id = ${sealed.connection_id}::uuid and c.version = ${sealed.version}
-    returning ${connectionColumns}`);
-  // The version has moved: it was connected anew or ended meanwhile, and what was learned is of the past.
-  if (!written[0]) throw new Problem('in_progress', 'This connection was changed meanwhile. Test it again.');
-  return written[0];
+async function standing({ postgres }: Services, id: string): Promise<ConnectionRow> {
+  const rows = await postgres.rows(
+    sql<ConnectionRow>`select ${connectionColumns} from connections c where c.id = ${id}::uuid`,
+  );
+  if (!rows[0]) throw new Problem('in_progress', 'This connection was changed meanwhile. Test it again.');
+  return rows[0];
 }
 
 /** What the provider's word means for the connection. */
@@ -86,8 +126,4 @@ async function outcomeOf(
     }
     throw error;
   }
-}
-
-function notConnected(provider: Provider): Problem {
-  return new Problem('not_connected', `${provider.name} is not connected here.`);
 }

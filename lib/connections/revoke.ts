@@ -3,11 +3,11 @@ import type { Access, Config, Provider } from '../../providers/provider.ts';
 import { findProvider, requireClient } from '../catalog.ts';
 import { OutboundError, send } from '../outbound.ts';
 import { Problem } from '../problem.ts';
+import { renewForRevocation } from '../refresh/for-revocation.ts';
 import type { Services } from '../services.ts';
 import { openCredential, type SealedRow } from './sealed.ts';
 import { dataKeyColumns } from './snapshot.ts';
 
-const TOKEN_EXPIRED = 'token_expired';
 const FIRST_RETRY_SECONDS = 60;
 const LAST_RETRY_SECONDS = 3_600;
 /** As long as one attempt may take at most, the provider's deadline and ours for PostgreSQL. */
@@ -66,7 +66,7 @@ export async function dueRevocations({ postgres }: Services, limit: number): Pro
   const rows = await postgres.rows(sql<{ id: string }>`
     with given_up as (
       delete from revocations
-      where give_up_at <= now() and not (refresh_token is not null and coalesce(last_error_code, '') = ${TOKEN_EXPIRED})
+      where give_up_at <= now()
       returning *
     ),
     audit as (
@@ -85,22 +85,26 @@ export async function dueRevocations({ postgres }: Services, limit: number): Pro
 export interface Discarded extends Access {
   refreshToken: string | undefined;
   grantId: string | undefined;
+  isOver?: boolean;
 }
 
 /**
  * Ends a token that was obtained and may not be kept: the token alone where the provider can, else its grant
- * unless a live connection stands on it. Never throws.
+ * unless a live connection stands on it; of a connection that has ended meanwhile (`isOver`), the grant where it can.
+ * Never throws.
  */
 export async function discardToken(
   services: Services,
   provider: Provider,
-  { refreshToken, grantId, ...access }: Discarded,
+  { refreshToken, grantId, isOver = false, ...access }: Discarded,
 ): Promise<void> {
   const { revocation } = provider;
   if (!('grant' in revocation)) return;
   try {
-    if (!revocation.token && (await isShared(services, provider, grantId, access.config))) return;
-    const ending = revocation.token ?? revocation.grant;
+    const isAsked = isOver || !revocation.token;
+    const mayEndAll = isAsked && !(await isShared(services, provider, grantId, access.config));
+    const ending = mayEndAll ? revocation.grant : revocation.token;
+    if (!ending) return;
     const presented = ending.tokenTypeHint === 'refresh_token' ? refreshToken : undefined;
     const request = ending.request({ ...access, credential: presented ?? access.credential });
     const answer = await send(request, services.meter);
@@ -135,13 +139,17 @@ async function endGrant(services: Services, row: RevocationRow): Promise<string 
   if (!ending) return undefined;
   const field =
     ending.tokenTypeHint === 'refresh_token' && row.refresh_token ? 'refresh_token' : 'credential';
-  if (field === 'credential' && row.expires_at !== null && row.expires_at.getTime() <= Date.now()) {
-    // An expired token is refused, which says nothing of a grant that a person gave.
-    return provider.auth.type === 'oauth' ? TOKEN_EXPIRED : undefined;
-  }
+  const hasExpired =
+    field === 'credential' && row.expires_at !== null && row.expires_at.getTime() <= Date.now();
+  // The token that was made from a key ends by itself.
+  if (hasExpired && provider.auth.type !== 'oauth') return undefined;
   try {
     const client = requireClient(services.env, provider);
-    const credential = await openCredential(services, row, field);
+    // An expired token is refused, which says nothing of the grant that a person gave.
+    const credential = hasExpired
+      ? await renewForRevocation(services, provider, row)
+      : await openCredential(services, row, field);
+    if (credential === undefined) return undefined;
     const request = ending.request({ credential, config: row.config, client });
     const answer = await send(request, services.meter);
     return ending.ended(answer) ? undefined : `status_${answer.status}`;

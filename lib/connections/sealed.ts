@@ -29,18 +29,26 @@ export async function openCredential(
   row: SealedRow,
   field: SealedField = 'credential',
 ): Promise<string> {
-  const wrapped = toDataKey(row);
-  if (!wrapped) throw unavailable(`connection ${row.connection_id}: its data key is gone`, 60);
   try {
-    const key: DataKey = await openDataKey(wrapped, services.kms, Date.now());
+    const key = await openKey(services, row);
     const envelope = new Uint8Array(row[field] ?? []);
     if (dataKeyIdOf(envelope) !== key.id) throw new EnvelopeError('sealed with another key');
     return await open(envelope, key.key, key.id, bindingOf(row, field));
   } catch (error) {
-    if (error instanceof EnvelopeError || error instanceof KmsRefusal) {
-      throw unavailable(`connection ${row.connection_id}: envelope ${error.message}`, 60);
-    }
-    throw error;
+    if (!(error instanceof EnvelopeError)) throw error;
+    throw unavailable(`connection ${row.connection_id}: envelope ${error.message}`, 60);
+  }
+}
+
+/** Opens the data key that a row is sealed with: at most one call to KMS. */
+export async function openKey(services: Services, row: SealedRow): Promise<DataKey> {
+  const wrapped = toDataKey(row);
+  if (!wrapped) throw unavailable(`connection ${row.connection_id}: its data key is gone`, 60);
+  try {
+    return await openDataKey(wrapped, services.kms, Date.now());
+  } catch (error) {
+    if (!(error instanceof KmsRefusal)) throw error;
+    throw unavailable(`connection ${row.connection_id}: envelope ${error.message}`, 60);
   }
 }
 

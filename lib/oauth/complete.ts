@@ -7,6 +7,7 @@ import type { Snapshot } from '../connections/snapshot.ts';
 import type { Unsettled } from '../connections/unsettled.ts';
 import { type Verified, verify } from '../connections/verify.ts';
 import { sendUnsettled } from '../queue.ts';
+import { dueAt, expiryOf } from '../refresh/schedule.ts';
 import type { Services } from '../services.ts';
 import { redirectUri } from './redirect-uri.ts';
 import { codeVerifier, type Flow } from './state.ts';
@@ -75,14 +76,20 @@ function keepable(provider: Provider, auth: OAuth2, flow: Flow, tokens: Tokens, 
   const scopes = verified.scopes ?? tokens.scopes;
   // With each refresh token that comes in an old one's place, the end of both moves on.
   const last = auth.refresh?.reuse === 'always' ? after(now, tokens.refreshTokenExpiresIn) : undefined;
-  const only = tokens.refreshToken === undefined ? after(now, tokens.expiresIn) : undefined;
+  const isRenewable = auth.refresh !== undefined && tokens.refreshToken !== undefined;
+  const expiresAt = expiryOf(tokens, isRenewable, now);
+  const only = isRenewable ? undefined : expiresAt;
   return {
     ...verified,
     scopes,
     missing: missingScopes(provider, { scopes, missing: verified.missing }),
     credential: tokens.accessToken,
     refreshToken: tokens.refreshToken,
-    expiresAt: after(now, tokens.expiresIn),
+    expiresAt,
+    refreshAt:
+      expiresAt && (isRenewable || auth.refresh?.everySeconds !== undefined)
+        ? dueAt({ expiresAt, everySeconds: auth.refresh?.everySeconds }, now, Math.random())
+        : undefined,
     refreshTokenExpiresAt: after(now, tokens.refreshTokenExpiresIn),
     endsAt: verified.endsAt ?? last ?? only,
     config: flow.config,

@@ -19,6 +19,8 @@ export interface Fault {
   times?: number;
   /** Milliseconds before anything else happens. */
   delay?: number;
+  /** Milliseconds between the provider's work and its answer. */
+  hold?: number;
   /** Answers this instead of asking the provider. */
   respond?: { status: number; headers?: Record<string, string>; body?: string };
   /** Ends the connection; `after` lets the provider do its work first, as when only the answer is lost. */
@@ -32,6 +34,8 @@ export interface Gateway extends HttpServer {
   /** How many calls a provider has had, of those whose `METHOD host/path` matches. */
   count(provider: string, match?: RegExp): number;
   misbehave(fault: Fault): void;
+  /** Decides about each call that no fault is for; a reset forgets it. */
+  decide(bend: (call: Call) => Omit<Fault, 'provider'> | undefined): void;
   /** Ends all misbehaviour and forgets the calls. */
   reset(): void;
   simulator(provider: string): Simulator;
@@ -50,6 +54,7 @@ export async function startGateway(
   const calls: Call[] = [];
   const described = startRecord(descriptions);
   let faults: Fault[] = [];
+  let decided: Parameters<Gateway['decide']>[0] = () => undefined;
 
   const simulator = (provider: string) => {
     const found = simulators.find((each) => each.provider === provider);
@@ -73,7 +78,7 @@ export async function startGateway(
 
     const call: Call = { provider: found.provider, method: request.method, host, path, status: 'dropped' };
     calls.push(call);
-    const fault = take(call);
+    const fault = take(call) ?? decided(call);
     await described.note(found.provider, real);
     if (fault?.delay !== undefined) await wait(fault.delay, signal);
     if (fault?.respond) {
@@ -85,6 +90,7 @@ export async function startGateway(
     }
     if (fault?.drop === 'before') return 'drop';
     const response = await found.fetch(real);
+    if (fault?.hold !== undefined) await wait(fault.hold, signal);
     if (fault?.drop === 'after') return 'drop';
     call.status = response.status;
     return response;
@@ -134,9 +140,13 @@ export async function startGateway(
         (call) => call.provider === provider && match.test(`${call.method} ${call.host}${call.path}`),
       ).length,
     misbehave: (fault) => void faults.push({ ...fault }),
+    decide: (bending) => {
+      decided = bending;
+    },
     reset: () => {
       calls.length = 0;
       faults = [];
+      decided = () => undefined;
     },
   };
 }

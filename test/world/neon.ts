@@ -14,6 +14,8 @@ export interface NeonFaults {
    * `after` the work is done and committed, a lost acknowledgement, or before it.
    */
   failNext(n: number, options: { after: boolean; match?: RegExp }): void;
+  /** Decides about each request that no other fault is for: a drop, `holdMs` before it. */
+  decide(bend: (sql: string) => { after: boolean; holdMs?: number } | undefined): void;
   /** Ends all faults, forgets `queries` and the counts. */
   reset(): void;
 }
@@ -59,6 +61,7 @@ export async function startNeon(
   let isDown = false;
   let delayMs = 0;
   let drop: { left: number; after: boolean; match: RegExp | undefined } | undefined;
+  let bend: Parameters<NeonFaults['decide']>[0] = () => undefined;
 
   function poolOf({ connectionString, applicationName }: Target): pg.Pool {
     const real = options.resolve?.(connectionString) ?? connectionString;
@@ -105,10 +108,16 @@ export async function startNeon(
     try {
       await sleep(delayMs);
       if (isDown) throw unavailable();
-      const dropped = drops(sql);
-      if (dropped?.after === false) throw new Dropped('dropped before');
+      const dropped: { after: boolean; holdMs?: number } | undefined = drops(sql) ?? bend(sql);
+      if (dropped?.after === false) {
+        await sleep(dropped.holdMs ?? 0);
+        throw new Dropped('dropped before');
+      }
       const results = await work(poolOf(target), statements, 'queries' in payload.data ? begin : null, gone);
-      if (dropped) throw new Dropped('dropped after');
+      if (dropped) {
+        await sleep(dropped.holdMs ?? 0);
+        throw new Dropped('dropped after');
+      }
       return 'queries' in payload.data ? { results } : (results[0] ?? {});
     } catch (error) {
       entry.error = error instanceof pg.DatabaseError ? (error.code ?? error.message) : String(error);
@@ -158,10 +167,14 @@ export async function startNeon(
       failNext(n, { after, match }) {
         drop = { left: n, after, match };
       },
+      decide(decided) {
+        bend = decided;
+      },
       reset() {
         isDown = false;
         delayMs = 0;
         drop = undefined;
+        bend = () => undefined;
         queries.length = 0;
         counts.clear();
       },

@@ -50,15 +50,14 @@ function localised(env: LocalEnv): LocalEnv {
 
 let isKvDown = false;
 
-/** Tells each get and put; both fail while KV is down. */
+/** Tells each get and put; whatever is asked fails while KV is down. */
 function watched(kv: KVNamespace): KVNamespace {
   return new Proxy(kv, {
     get(target, name) {
       const member: unknown = Reflect.get(target, name);
       if (typeof member !== 'function') return member;
-      if (name !== 'get' && name !== 'put') return member.bind(target);
       return async (...words: unknown[]) => {
-        console.debug(`${KV_LOG}${name}`);
+        if (name === 'get' || name === 'put') console.debug(`${KV_LOG}${name}`);
         if (isKvDown) throw new Error('KV is down');
         return Reflect.apply(member, target, words);
       };

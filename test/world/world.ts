@@ -19,6 +19,7 @@ import { isLoopback, requireLoopback } from './loopback.ts';
 import { type Neon, startNeon } from './neon.ts';
 import { freePort } from './postgres.ts';
 import { simulators } from './providers/index.ts';
+import type { SimulatorContext, SimulatorFactory } from './simulator.ts';
 import { openStores, type Store } from './store.ts';
 
 export interface WorldOptions {
@@ -38,6 +39,8 @@ export interface WorldOptions {
   /** Milliseconds since 1970 for the simulators' clocks. */
   now?: () => number;
   onLog?: (line: string) => void;
+  /** Stand in for the providers' simulators of the same ids. */
+  simulators?: readonly SimulatorFactory[];
   /** Told every secret that the world hands out. */
   onSecret?: (secret: string) => void;
 }
@@ -70,6 +73,14 @@ const kmsDefaults = {
   KMS_KEY_ID: 'alias/reeve-connectors',
 };
 
+/** What a simulator is made with to learn its id. */
+const NOBODY = (store: Store): SimulatorContext => ({
+  store,
+  client: { id: '', secret: '', redirectUris: [], settings: {} },
+  now: Date.now,
+  secret: (value) => value,
+});
+
 /** The Worker on workerd, and everything it talks to, on this machine. */
 export async function startWorld(options: WorldOptions): Promise<World> {
   const port = options.port || (await freePort());
@@ -89,14 +100,13 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   };
 
   const clients: Record<string, string> = {};
-  const known = simulators.map((make) => {
-    // Each simulator is made twice: its id names its store and its client.
-    const { provider, settings: defaults = {} } = make({
-      store: stores.of('none'),
-      client: { id: '', secret: '', redirectUris: [], settings: {} },
-      now,
-      secret,
-    });
+  const others = new Map(
+    (options.simulators ?? []).map((make) => [make(NOBODY(stores.of('none'))).provider, make]),
+  );
+  const known = simulators.map((usual) => {
+    const make = others.get(usual(NOBODY(stores.of('none'))).provider) ?? usual;
+    // Each simulator is made more than once: its id names its store and its client.
+    const { provider, settings: defaults = {} } = make(NOBODY(stores.of('none')));
     const prefix = provider.toUpperCase();
     const id = options.env?.[`${prefix}_CLIENT_ID`] ?? `reeve-${provider}-client`;
     const clientSecret =

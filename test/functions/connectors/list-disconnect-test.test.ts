@@ -1,6 +1,7 @@
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { connectionBody } from '../../../lib/http/bodies.ts';
 import type { Client } from '../../support/client.ts';
+import { fireCron } from '../../support/cron.ts';
 import { connectByOAuth } from '../../support/flows.ts';
 import { connect, connectWithNewKey, issueKey } from '../../support/keys.ts';
 import { brands, openWorld, teams } from '../../support/open-world.ts';
@@ -375,22 +376,13 @@ describe('what a disconnect left pending', () => {
   }
 
   /** Fires the cron, and gives its log line. */
-  async function fireCron(): Promise<string> {
-    const lines = () => world.logs.filter((line) => line.includes('"job":"cron"'));
-    const before = lines().length;
-    const cron = encodeURIComponent('* * * * *');
-    const fired = await fetch(`${world.url}/cdn-cgi/handler/scheduled?cron=${cron}`);
-    expect(fired.status, await fired.text()).toBe(200);
-    return until(() => lines()[before]);
-  }
-
   /** Makes everything due, fires the cron, and waits until every row has been tried: it is gone, or says why not. */
   async function sweep(): Promise<void> {
     await sql(
       world,
       `update revocations set next_attempt_at = now() - interval '1 second', last_error_code = null`,
     );
-    await fireCron();
+    await fireCron(world);
     await until(async () => {
       const untried = await sql(world, 'select from revocations where last_error_code is null');
       return untried.length === 0 ? true : undefined;
@@ -483,8 +475,8 @@ describe('what a disconnect left pending', () => {
   });
 
   test('is left alone by a cron that fires before it is due', async () => {
-    for (const line of [await fireCron(), await fireCron()])
-      expect(JSON.parse(line).revocations_queued).toBe(0);
+    for (const line of [await fireCron(world, 'revocation'), await fireCron(world, 'revocation')])
+      expect(line.queued).toBe(0);
     expect(await revocationsOf(staysDown.person)).toMatchObject([{ attempts: 2 }]);
     expect(world.gateway.calls).toEqual([]);
   });
@@ -493,7 +485,7 @@ describe('what a disconnect left pending', () => {
     await sql(world, `update revocations set give_up_at = now() - interval '1 second' where user_id = $1`, [
       staysDown.person.id,
     ]);
-    await fireCron();
+    await fireCron(world);
     expect(await revocationsOf(staysDown.person)).toEqual([]);
     expect(world.gateway.calls).toEqual([]);
   });

@@ -4,6 +4,7 @@ import { authorize, consent, present } from '../../support/flows.ts';
 import { openWorld } from '../../support/open-world.ts';
 import { until } from '../../support/trips.ts';
 import { githubTokens } from '../../world/providers/github.ts';
+import { shopifyTokens } from '../../world/providers/shopify.ts';
 
 const world = await openWorld();
 const WRITE = /insert into connections/;
@@ -54,7 +55,7 @@ test('a token whose team has made its first data key another way meanwhile is en
   expect((await fresh.mallory.post('/api/connectors/github/test')).body.status).toBe('connected');
 }, 90_000);
 
-test('disconnecting after the access token has expired leaves the grant pending, not forgotten', async () => {
+test('disconnecting after the access token has expired renews it, and ends the grant with that', async () => {
   let now = Date.now();
   const later = await openWorld({ now: () => now });
   const shop = { query: { shop: 'north-store.myshopify.com' } };
@@ -62,8 +63,7 @@ test('disconnecting after the access token has expired leaves the grant pending,
   expect((await present(later.ada, await consent(url))).status).toBe(200);
   await later.sql(`update connections set expires_at = now() - interval '1 hour'`);
   now += 2 * 3_600_000;
-  expect((await later.ada.delete('/api/connectors/shopify')).body.revocation).toBe('pending');
-  expect(
-    await later.sql('select last_error_code, refresh_token is not null as refreshable from revocations'),
-  ).toEqual([{ last_error_code: 'token_expired', refreshable: true }]);
+  expect((await later.ada.delete('/api/connectors/shopify')).body.revocation).toBe('revoked');
+  expect(shopifyTokens(later.store('shopify')).map(({ alive }) => alive)).toEqual([false, false]);
+  expect(await later.sql('select from revocations')).toEqual([]);
 });

@@ -1,0 +1,92 @@
+import { sql } from 'kysely';
+import { v7 as uuidv7 } from 'uuid';
+import { providers } from '../../providers/index.ts';
+import type { Config } from '../../providers/provider.ts';
+import type { SealedRow } from '../connections/sealed.ts';
+import { dataKeyColumns } from '../connections/snapshot.ts';
+import type { Services } from '../services.ts';
+
+/** Long enough for the token call, the commit and their retries; who holds a lease starts nothing in its last part. */
+export const LEASE_SECONDS = 60;
+export const LEASE_RESERVE_MS = 30_000;
+
+/** How long what a vanished holder may have left in the queue is waited for, where a token cannot be asked twice. */
+const SETTLING_SECONDS = 120;
+
+/** A connection that is ours alone to refresh until `leaseEnds`. */
+export interface Claimed extends SealedRow {
+  account_id: string;
+  grant_id: string;
+  config: Config;
+  expires_at: Date | null;
+  reauthorize_by: Date | null;
+  failures: number;
+  last_error_code: string | null;
+  previous_refresh_token: Uint8Array | null;
+  lease_id: string;
+  /** Milliseconds since 1970, by our clock. */
+  leaseEnds: number;
+}
+
+/** Tokens of these are good for one use, and a second is punished. */
+const strict = providers
+  .filter(({ auth }) => auth.type === 'oauth' && auth.refresh?.reuse === 'never')
+  .map(({ id }) => id);
+
+/**
+ * Takes connections that are due, the longest waiting first and `limit` at most: one statement, in which of all who
+ * ask at once one gets each. A lease that ran out is somebody who vanished; where a token works once, what they
+ * may have got is waited for first. `evenEarly` takes those whose access token is about to end, due or not.
+ */
+export async function claim(
+  { postgres }: Services,
+  ids: readonly string[],
+  { limit, evenEarly = false }: { limit: number; evenEarly?: boolean },
+): Promise<Claimed[]> {
+  const leaseId = uuidv7();
+  const asked = Date.now();
+  const isDue = evenEarly ? sql`c.expires_at <= now() + interval '1 minute'` : sql`c.refresh_at <= now()`;
+  const rows = await postgres.rows(sql<Omit<Claimed, 'leaseEnds'>>`
+    with candidate as (
+      select c.id, c.lease_id is not null and c.provider = any (${strict}::text[]) as is_settling
+      from connections c
+      where c.id = any (${ids}::uuid[]) and ${isDue} and c.status = 'connected' and c.credential is not null
+        and (c.lease_until is null or c.lease_until <= now())
+        and not exists (
+          select from provider_states s where s.provider = c.provider and s.paused_until > now()
+        )
+      order by c.refresh_at limit ${limit}
+      for update of c skip locked
+    ),
+    settling as (
+      update connections c set lease_id = null, lease_until = now() + make_interval(secs => ${SETTLING_SECONDS}),
+        refresh_at = now() + make_interval(secs => ${SETTLING_SECONDS})
+      from candidate where c.id = candidate.id and candidate.is_settling
+    ),
+    claimed as (
+      update connections c set lease_id = ${leaseId}::uuid,
+        lease_until = now() + make_interval(secs => ${LEASE_SECONDS}),
+        refresh_at = now() + make_interval(secs => ${LEASE_SECONDS})
+      from candidate where c.id = candidate.id and not candidate.is_settling
+      returning c.*
+    ),
+    -- What an earlier run of this very statement has taken, when its answer was lost.
+    mine as (
+      select * from claimed
+      union all
+      select c.* from connections c where c.id = any (${ids}::uuid[]) and c.lease_id = ${leaseId}::uuid
+    )
+    select c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version, c.credential,
+      c.refresh_token, c.previous_refresh_token, c.account_id, c.grant_id, c.config, c.expires_at, c.reauthorize_by,
+      c.failures, c.last_error_code, c.lease_id, ${dataKeyColumns}
+    from mine c left join data_keys k on k.id = c.data_key_id`);
+  return rows.map((row) => ({ ...row, leaseEnds: asked + LEASE_SECONDS * 1000 }));
+}
+
+/** Gives connections back untouched; the next sweep takes them up. */
+export async function release({ postgres }: Services, claimed: readonly Claimed[]): Promise<void> {
+  const ids = claimed.map((row) => row.connection_id);
+  await postgres.rows(sql`
+    update connections set lease_id = null, lease_until = null, refresh_at = now()
+    where id = any (${ids}::uuid[]) and lease_id = any (${claimed.map((row) => row.lease_id)}::uuid[])`);
+}

@@ -1,0 +1,111 @@
+import { sql } from 'kysely';
+import { notice } from '../notices.ts';
+import type { Services } from '../services.ts';
+import type { Claimed } from './claim.ts';
+import type { Outcome } from './outcome.ts';
+import { retryAt } from './schedule.ts';
+
+export type Failure = Exclude<Outcome, { outcome: 'renewed' }> | { outcome: 'unopenable'; reason: string };
+
+/** Seconds for which nobody else is tried once our client was refused: less than until the next firing of the cron. */
+const PAUSE_SECONDS = 50;
+/** Refusals in a row, of that many connections, that are no longer one connection's own fault. */
+const REFUSALS = 2;
+
+/**
+ * Tells the row of a refresh that came to nothing, and the provider's state where it concerns all its connections;
+ * one statement. A dead grant is told once, and never asked about again.
+ */
+export async function writeFailure(
+  { postgres }: Services,
+  row: Claimed,
+  failure: Failure,
+  providerName: string,
+): Promise<void> {
+  const isDead = failure.outcome === 'dead';
+  const again = isDead ? null : nextTry(row, failure);
+  const isRefused = failure.outcome === 'client_refused';
+  const seconds = failure.outcome === 'rate_limited' ? failure.seconds : PAUSE_SECONDS;
+  const touchesProvider = isRefused || failure.outcome === 'rate_limited';
+  const message = messageOf(failure, providerName);
+  const rows = await postgres.rows(sql<{ paused: boolean | null }>`
+    with written as (
+      update connections c set
+        status = case when ${isDead} then 'reauthorization_required' else c.status end,
+        refresh_at = ${again}::timestamptz, lease_id = null, lease_until = null, failures = c.failures + 1,
+        last_error_code = ${codeOf(failure)}, last_error_message = ${message}, last_error_at = now(), updated_at = now()
+      where c.id = ${row.connection_id}::uuid and c.version = ${row.version} and c.lease_id = ${row.lease_id}::uuid
+        and c.status = 'connected'
+      returning c.id, c.provider, c.tenant_id, c.user_id, c.brand_id, c.account_id
+    ),
+    dead as (select * from written where ${isDead}),
+    ${notice('dead', sql`dead`, 'connection.reauthorization_required', sql`jsonb_build_object('reason', 'grant_ended')`)},
+    state as (
+      insert into provider_states as s (provider, paused_until, reason, refusals, since)
+      select w.provider,
+        case when ${!isRefused} or ${REFUSALS} <= 1 then now() + make_interval(secs => ${seconds}) end,
+        ${isRefused ? 'client_refused' : 'rate_limited'}, ${isRefused ? 1 : 0}, now()
+      from written w where ${touchesProvider}
+      on conflict (provider) do update set
+        paused_until = case when ${!isRefused} or s.refusals + 1 >= ${REFUSALS}
+          then now() + make_interval(secs => ${seconds}) else s.paused_until end,
+        reason = excluded.reason, refusals = s.refusals + excluded.refusals, since = coalesce(s.since, now())
+      returning s.paused_until > now() as paused
+    )
+    select (select paused from state) as paused from written`);
+  if (isRefused && rows[0]?.paused) {
+    console.error(
+      JSON.stringify({
+        level: 'error',
+        event: 'provider_client_refused',
+        provider_id: row.provider,
+        reason: failure.reason,
+        action: `check ${row.provider.toUpperCase()}_CLIENT_ID and ${row.provider.toUpperCase()}_CLIENT_SECRET`,
+      }),
+    );
+  }
+}
+
+function nextTry(row: Claimed, failure: Failure): Date {
+  const now = Date.now();
+  const random = Math.random();
+  return failure.outcome === 'rate_limited'
+    ? new Date(now + failure.seconds * 1000 * (1 + random / 10))
+    : retryAt(row.failures, now, random);
+}
+
+function codeOf(failure: Failure): string {
+  switch (failure.outcome) {
+    case 'dead':
+      return 'invalid_credential';
+    case 'client_refused':
+      return 'client_refused';
+    case 'rate_limited':
+      return 'rate_limited';
+    case 'down':
+    case 'unknown':
+    case 'unreadable':
+      return 'provider_error';
+    case 'unopenable':
+      return 'unavailable';
+  }
+}
+
+function messageOf(failure: Failure, name: string): string {
+  switch (failure.outcome) {
+    case 'dead':
+      return `${name} has ended this access. Connect ${name} again.`;
+    case 'client_refused':
+      return `${name} refuses Reeve’s own app at the moment. Nothing is lost, and nothing is for you to do.`;
+    case 'rate_limited':
+      return `${name} is limiting requests. The access is renewed as soon as it lets us.`;
+    case 'down':
+      return `${name} could not renew the access. It is tried again.`;
+    case 'unknown':
+      return `${name} did not answer when the access was to be renewed. It is tried again.`;
+    case 'unreadable':
+      return `${name} gave an answer that could not be used when the access was to be renewed. It is tried again.`;
+    case 'unopenable':
+      return 'The sealed credential could not be opened. Whoever runs Reeve is told; it is tried again.';
+  }
+}

@@ -1,0 +1,49 @@
+import { sql } from 'kysely';
+import type { Config, Provider } from '../../providers/provider.ts';
+import { openCredential, openKey, type SealedRow } from '../connections/sealed.ts';
+import { seal } from '../envelope.ts';
+import { Problem } from '../problem.ts';
+import type { Services } from '../services.ts';
+import { askForTokens } from './outcome.ts';
+import { expiryOf } from './schedule.ts';
+
+/**
+ * Another access token for a grant that is to be ended and whose own has expired. It is sealed into the
+ * revocation's row before it is used, so that a rotated token is not lost with an attempt that fails. Undefined
+ * where the provider says that the grant has ended already, or nothing is left to renew it with.
+ */
+export async function renewForRevocation(
+  services: Services,
+  provider: Provider,
+  row: SealedRow & { id: string; config: Config },
+): Promise<string | undefined> {
+  if (!row.refresh_token) return undefined;
+  const key = await openKey(services, row);
+  const token = await openCredential(services, row, 'refresh_token');
+  const outcome = await askForTokens(services, provider, { token, config: row.config });
+  if (outcome.outcome === 'dead') return undefined;
+  if (outcome.outcome !== 'renewed') {
+    throw new Problem('provider_error', 'The grant could not be renewed.', {
+      reason: `refresh_${outcome.outcome}`,
+    });
+  }
+  const { tokens } = outcome;
+  const binding = {
+    tenantId: row.tenant_id,
+    brandId: row.brand_id,
+    userId: row.user_id,
+    connectionId: row.connection_id,
+    provider: row.provider,
+    version: row.version,
+  };
+  const credential = await seal(tokens.accessToken, key.key, key.id, { ...binding, field: 'credential' });
+  const refreshToken = await seal(tokens.refreshToken ?? token, key.key, key.id, {
+    ...binding,
+    field: 'refresh_token',
+  });
+  await services.postgres.rows(sql`
+    update revocations set credential = ${credential}::bytea, refresh_token = ${refreshToken}::bytea,
+      expires_at = ${expiryOf(tokens, true, Date.now()) ?? null}::timestamptz
+    where id = ${row.id}::uuid`);
+  return tokens.accessToken;
+}

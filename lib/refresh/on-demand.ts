@@ -1,0 +1,94 @@
+import { sql } from 'kysely';
+import type { Provider } from '../../providers/provider.ts';
+import type { ConnectionStatus } from '../connections/row.ts';
+import { Problem, unavailable } from '../problem.ts';
+import { rateLimited } from '../provider-failure.ts';
+import type { Services } from '../services.ts';
+import { claim } from './claim.ts';
+import { type Result, refresh } from './refresh.ts';
+
+/** Less than this is left of a token that is not used any more. */
+const LEFT_MS = 60_000;
+/** How long somebody else's refresh is waited for. */
+const PATIENCE_MS = 8_000;
+const POLL_MS = 150;
+
+/** What is known of a connection whose access token is about to be used. */
+export interface Used {
+  connection_id: string;
+  status: ConnectionStatus;
+  version: number;
+  expires_at: Date | null;
+  /** Whether there is anything to renew it with. */
+  is_renewable: boolean;
+}
+
+interface Standing {
+  status: ConnectionStatus;
+  version: number;
+  is_leased: boolean;
+  is_paused: boolean;
+}
+
+/**
+ * Sees to it that an access token lives long enough to be used: it is renewed where it is about to end, once
+ * however many ask at the same time. `unchanged` where there was no need, `changed` where the row stands
+ * otherwise now. Throws what keeps the provider from answering, and `unavailable` where somebody else takes long.
+ */
+export async function freshen(
+  services: Services,
+  provider: Provider,
+  used: Used,
+): Promise<'unchanged' | 'changed'> {
+  const ends = used.expires_at?.getTime() ?? Infinity;
+  if (used.status !== 'connected' || !used.is_renewable || ends - Date.now() > LEFT_MS) return 'unchanged';
+  for (const until = Date.now() + PATIENCE_MS; Date.now() < until; ) {
+    const [claimed] = await claim(services, [used.connection_id], { limit: 1, evenEarly: true });
+    if (claimed) return told(provider, await refresh(services, claimed));
+    const standing = await read(services, used.connection_id);
+    if (!standing || standing.version !== used.version || standing.status !== 'connected') return 'changed';
+    if (standing.is_paused) throw told(provider, 'client_refused');
+    if (standing.is_leased) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+  throw unavailable('somebody else is refreshing', 5);
+}
+
+/** What a refresh means for whoever needs the token now. Throws where it did not come to one. */
+function told(provider: Provider, result: Result): 'changed' {
+  switch (result) {
+    case 'renewed':
+    case 'dead':
+    case 'superseded':
+      return 'changed';
+    case 'rate_limited':
+      throw rateLimited(provider);
+    case 'client_refused':
+      throw new Problem(
+        'unavailable',
+        `${provider.name} refuses Reeve’s own app at the moment. Nothing is lost; try again later.`,
+        { retryAfter: 60, reason: 'our client refused' },
+      );
+    case 'unknown':
+      throw new Problem('provider_timeout', `${provider.name} did not answer in time. Try again.`, {
+        reason: 'refresh unknown',
+      });
+    case 'down':
+    case 'unreadable':
+      throw new Problem('provider_error', `${provider.name} could not renew the access. Try again.`, {
+        reason: `refresh ${result}`,
+      });
+    case 'unopenable':
+    case 'spilled':
+    case 'released':
+      throw unavailable(`refresh ${result}`, 30);
+  }
+}
+
+async function read({ postgres }: Services, id: string): Promise<Standing | undefined> {
+  const rows = await postgres.rows(sql<Standing>`
+    select c.status, c.version, coalesce(c.lease_until > now(), false) as is_leased, exists (
+      select from provider_states s where s.provider = c.provider and s.paused_until > now()
+    ) as is_paused
+    from connections c where c.id = ${id}::uuid`);
+  return rows[0];
+}

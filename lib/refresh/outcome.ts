@@ -1,0 +1,86 @@
+import type { Config, Provider, TokenResult, Tokens } from '../../providers/provider.ts';
+import { findClient } from '../catalog.ts';
+import { hold } from '../dialogue.ts';
+import { signAssertion } from '../oauth/assertion.ts';
+import { OutboundError } from '../outbound.ts';
+import { retryAfterSeconds } from '../provider-failure.ts';
+import type { Services } from '../services.ts';
+
+/**
+ * What came of asking for another access token. The list is closed: each is told to the row, the provider's state
+ * and the caller in its own way.
+ */
+export type Outcome =
+  | { outcome: 'renewed'; tokens: Tokens }
+  /** The provider says that the grant, or the key, has ended. Only a person can make another. */
+  | { outcome: 'dead'; reason: string }
+  /** The provider refuses our own client, or we have none: no fault of the connection's. */
+  | { outcome: 'client_refused'; reason: string }
+  | { outcome: 'rate_limited'; seconds: number }
+  /** The provider says that it cannot at the moment. */
+  | { outcome: 'down'; reason: string }
+  /** No answer came to a request that may have been carried out. */
+  | { outcome: 'unknown'; reason: string }
+  | { outcome: 'unreadable'; reason: string };
+
+const USUAL_WAIT = 60;
+
+/** Asks for another access token: the provider's refresh dialogue, or the key's grant. Never throws for the outside. */
+export async function askForTokens(
+  services: Services,
+  provider: Provider,
+  { token, config }: { token: string; config: Config },
+): Promise<Outcome> {
+  const client = findClient(services.env, provider);
+  if (!client) return { outcome: 'client_refused', reason: 'provider_not_configured' };
+  const { auth } = provider;
+  const renewal = auth.type === 'oauth' ? auth.refresh : auth.grant;
+  if (!renewal) return { outcome: 'unreadable', reason: 'not renewable' };
+  const clientErrors = auth.type === 'oauth' ? auth.clientErrors : [];
+  try {
+    const { result, answer } = await hold(await dialogueOf(provider, client, token, config), services.meter);
+    return read(result, answer, { dead: renewal.dead, clientErrors });
+  } catch (error) {
+    if (!(error instanceof OutboundError)) throw error;
+    const isUnknown = error.failure === 'timeout' || error.failure === 'network';
+    return { outcome: isUnknown ? 'unknown' : 'unreadable', reason: error.failure };
+  }
+}
+
+async function dialogueOf(
+  { auth }: Provider,
+  client: NonNullable<ReturnType<typeof findClient>>,
+  token: string,
+  config: Config,
+) {
+  if (auth.type === 'oauth') {
+    if (!auth.refresh) throw new Error('not renewable');
+    return auth.refresh.request({ client, token, config });
+  }
+  if (!auth.grant) throw new Error('not renewable');
+  const assertion = auth.grant.assertion
+    ? ((await signAssertion(auth.grant.assertion(token), Date.now())) ?? '')
+    : '';
+  return auth.grant.request({ key: token, config, assertion });
+}
+
+function read(
+  result: TokenResult,
+  { status, headers }: { status: number; headers: Headers },
+  errors: { dead: readonly string[]; clientErrors: readonly string[] },
+): Outcome {
+  if ('tokens' in result) return { outcome: 'renewed', tokens: result.tokens };
+  if ('limited' in result) return { outcome: 'rate_limited', seconds: result.limited ?? USUAL_WAIT };
+  const error = 'error' in result ? result.error : undefined;
+  if (error !== undefined && errors.dead.includes(error)) return { outcome: 'dead', reason: error };
+  if (error !== undefined && errors.clientErrors.includes(error)) {
+    return { outcome: 'client_refused', reason: error };
+  }
+  if (status === 429) {
+    const seconds = retryAfterSeconds(headers.get('retry-after'), Date.now()) ?? USUAL_WAIT;
+    return { outcome: 'rate_limited', seconds };
+  }
+  if (status >= 500) return { outcome: 'down', reason: `status ${status}` };
+  const known = error !== undefined && /^[a-z0-9_]{1,64}$/.test(error);
+  return { outcome: 'unreadable', reason: known ? `token error ${error}` : `status ${status}` };
+}

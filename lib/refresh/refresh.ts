@@ -1,0 +1,155 @@
+import type { Provider, Tokens } from '../../providers/provider.ts';
+import { findClient, findProvider } from '../catalog.ts';
+import { discardToken } from '../connections/revoke.ts';
+import { openCredential, openKey } from '../connections/sealed.ts';
+import type { DataKey } from '../data-keys.ts';
+import { PostgresUnavailable } from '../database.ts';
+import { type Binding, seal } from '../envelope.ts';
+import { Problem } from '../problem.ts';
+import type { Services } from '../services.ts';
+import { adoptFromSibling } from './adopt.ts';
+import { type Claimed, LEASE_RESERVE_MS, release } from './claim.ts';
+import { type Failure, writeFailure } from './failed.ts';
+import { askForTokens, type Outcome } from './outcome.ts';
+import { type Renewed, writeRenewed } from './renewed.ts';
+import { dueAt, expiryOf } from './schedule.ts';
+import { spill } from './spill.ts';
+
+export type Result = Failure['outcome'] | 'renewed' | 'spilled' | 'superseded' | 'released';
+
+/** What must be in hand before the provider is asked: a call to KMS after its answer is a way to lose a token. */
+interface Opened {
+  key: DataKey;
+  /** What is presented: the refresh token, the key, or the access token where there are no refresh tokens. */
+  token: string;
+  credential: string;
+}
+
+/**
+ * Renews one claimed connection: opens what is needed, asks the provider once, and writes what came of it, guarded
+ * by the row's version. Tokens that PostgreSQL does not take wait sealed elsewhere. Throws nothing that concerns
+ * the row alone.
+ */
+export async function refresh(services: Services, row: Claimed): Promise<Result> {
+  if (row.leaseEnds - Date.now() < LEASE_RESERVE_MS) {
+    await release(services, [row]);
+    return 'released';
+  }
+  const provider = findProvider(services.env, row.provider);
+  if (!provider) return fail(services, row, { outcome: 'unopenable', reason: 'unknown provider' }, undefined);
+  let opened: Opened;
+  try {
+    opened = await openRow(services, row);
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    console.error(
+      JSON.stringify({
+        level: 'error',
+        event: 'credential_not_opened',
+        provider_id: row.provider,
+        connection_id: row.connection_id,
+        reason: error.reason ?? error.code,
+      }),
+    );
+    return fail(services, row, { outcome: 'unopenable', reason: error.reason ?? error.code }, provider);
+  }
+
+  let outcome: Outcome = await askForTokens(services, provider, { token: opened.token, config: row.config });
+  let adopted: Opened | undefined;
+  if (outcome.outcome === 'dead') {
+    const found = await adoptFromSibling(services, provider, row);
+    if (found) {
+      outcome = { outcome: 'renewed', tokens: found.tokens };
+      adopted = opened;
+    }
+  }
+  if (outcome.outcome !== 'renewed') return fail(services, row, outcome, provider);
+
+  const renewed = await sealRenewed(provider, row, opened, outcome.tokens);
+  try {
+    if (await writeRenewed(services, renewed)) return 'renewed';
+  } catch (error) {
+    if (!(error instanceof PostgresUnavailable)) throw error;
+    await spill(services, renewed);
+    return 'spilled';
+  }
+  // The row has moved on, or its owner has ended it: nobody will use these.
+  const client = findClient(services.env, provider);
+  if (client && !adopted) {
+    await discardToken(services, provider, {
+      credential: outcome.tokens.accessToken,
+      refreshToken: outcome.tokens.refreshToken,
+      config: row.config,
+      client,
+      grantId: row.grant_id,
+      isOver: true,
+    });
+  }
+  return 'superseded';
+}
+
+async function openRow(services: Services, row: Claimed): Promise<Opened> {
+  const key = await openKey(services, row);
+  const credential = await openCredential(services, row);
+  const token = row.refresh_token ? await openCredential(services, row, 'refresh_token') : credential;
+  return { key, token, credential };
+}
+
+async function fail(
+  services: Services,
+  row: Claimed,
+  failure: Failure,
+  provider: Provider | undefined,
+): Promise<Result> {
+  await writeFailure(services, row, failure, provider?.name ?? row.provider);
+  return failure.outcome;
+}
+
+/** Seals what came for the row as it will stand: its next version. */
+async function sealRenewed(
+  { auth }: Provider,
+  row: Claimed,
+  { key, token, credential }: Opened,
+  tokens: Tokens,
+): Promise<Renewed> {
+  const now = Date.now();
+  const hasToken = row.refresh_token !== null;
+  const isSignIn = auth.type === 'oauth';
+  const replaces = isSignIn && hasToken && tokens.refreshToken !== undefined && tokens.refreshToken !== token;
+  const expiresAt = expiryOf(tokens, hasToken, now);
+  // Where the token itself is exchanged, another is worth taking only if it lives longer.
+  const isNoLonger =
+    isSignIn &&
+    !hasToken &&
+    row.expires_at !== null &&
+    expiresAt !== undefined &&
+    expiresAt.getTime() <= row.expires_at.getTime() + 3_600_000;
+  const ends = isNoLonger ? (row.expires_at ?? undefined) : expiresAt;
+
+  const binding: Omit<Binding, 'field'> = {
+    tenantId: row.tenant_id,
+    brandId: row.brand_id,
+    userId: row.user_id,
+    connectionId: row.connection_id,
+    provider: row.provider,
+    version: row.version + 1,
+  };
+  const sealed = (secret: string, field: Binding['field']) =>
+    seal(secret, key.key, key.id, { ...binding, field });
+  const next = replaces ? (tokens.refreshToken ?? token) : token;
+  const everySeconds = isSignIn ? auth.refresh?.everySeconds : undefined;
+  return {
+    kind: 'renewed',
+    connection_id: row.connection_id,
+    provider: row.provider,
+    version: row.version,
+    data_key_id: key.id,
+    credential: await sealed(isNoLonger ? credential : tokens.accessToken, 'credential'),
+    refresh_token: hasToken ? await sealed(next, 'refresh_token') : null,
+    previous_refresh_token: replaces ? await sealed(token, 'previous_refresh_token') : null,
+    expires_at: ends ?? null,
+    refresh_token_expires_at:
+      tokens.refreshTokenExpiresIn === undefined ? null : new Date(now + tokens.refreshTokenExpiresIn * 1000),
+    refresh_at: ends ? dueAt({ expiresAt: ends, everySeconds }, now, Math.random()) : null,
+  };
+}
