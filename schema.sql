@@ -45,8 +45,13 @@ create table if not exists data_keys (
   kms_key_id text not null,
   wrapped bytea not null,
   created_at timestamptz not null default now(),
+  retired_at timestamptz, -- since when a newer generation is to take its place
+  resealed_at timestamptz, -- when it had: all that it sealed and that opens is sealed with a newer one
   unique (tenant_id, generation)
 );
+-- Tables from before data keys were rotated.
+alter table data_keys add column if not exists retired_at timestamptz;
+alter table data_keys add column if not exists resealed_at timestamptz;
 
 create table if not exists connections (
   id uuid primary key,
@@ -167,6 +172,7 @@ update revocations set grant_id = account_id where grant_id is null;
 alter table revocations alter column grant_id set not null;
 drop index if exists revocations_by_account;
 create index if not exists revocations_due on revocations (next_attempt_at);
+create index if not exists revocations_by_data_key on revocations (data_key_id);
 create index if not exists revocations_by_grant on revocations (provider, grant_id);
 
 create table if not exists audit_log (

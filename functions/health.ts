@@ -7,6 +7,9 @@ const state = z.enum(['ok', 'down']);
 const body = z.object({
   status: z.enum(['ok', 'degraded']),
   dependencies: z.object({ postgres: state, kms: state, kv: state }),
+  providers: z
+    .record(z.string(), z.enum(['client_refused', 'rate_limited']))
+    .describe('Platforms that refuse our own app, or limit it, at the moment.'),
 });
 
 export const health = endpoint(

@@ -12,13 +12,12 @@ const publicUrl = z.url().refine((value) => {
   );
 }, 'must be https, or http on loopback');
 
-const schema = z.object({
-  PUBLIC_URL: publicUrl,
-  COCKPIT_URL: publicUrl.optional(),
-  OAUTH_BROWSER_BINDING: z.enum(['on', 'off']).default('on'),
-  STATE_KEY: z.string().min(32),
+const databaseSettings = z.object({
   DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//),
   NEON_FETCH_ENDPOINT: z.url().optional(),
+});
+
+const kmsSettings = z.object({
   AWS_REGION: z.string().min(1),
   AWS_ACCESS_KEY_ID: z.string().min(1),
   AWS_SECRET_ACCESS_KEY: z.string().min(1),
@@ -26,19 +25,46 @@ const schema = z.object({
   AWS_ENDPOINT_URL_KMS: z.url().optional(),
 });
 
+const schema = z.object({
+  PUBLIC_URL: publicUrl,
+  COCKPIT_URL: publicUrl.optional(),
+  OAUTH_BROWSER_BINDING: z.enum(['on', 'off']).default('on'),
+  STATE_KEY: z.string().min(32),
+  ...databaseSettings.shape,
+  ...kmsSettings.shape,
+});
+
+/** What PostgreSQL alone needs. */
+export type DatabaseConfig = z.infer<typeof databaseSettings>;
+/** What KMS alone needs. */
+export type KmsConfig = z.infer<typeof kmsSettings>;
+
 const read = new WeakMap<object, Config>();
 
 /** Reads and checks the bindings. Throws `unavailable`, whose reason names the bad settings and shows no value. */
 export function readConfig(env: object): Config {
   const known = read.get(env);
   if (known) return known;
-  const result = schema.safeParse(env);
-  if (!result.success) {
-    const names = result.error.issues.map((issue) => String(issue.path[0]));
-    throw unavailable(`settings missing or not valid: ${names.join(', ')}`, 60);
-  }
-  read.set(env, result.data);
-  return result.data;
+  const config = checked(schema, env);
+  read.set(env, config);
+  return config;
+}
+
+/** The same for who works with PostgreSQL alone. */
+export function readDatabaseConfig(env: object): DatabaseConfig {
+  return checked(databaseSettings, env);
+}
+
+/** The same for who works with KMS alone. */
+export function readKmsConfig(env: object): KmsConfig {
+  return checked(kmsSettings, env);
+}
+
+function checked<Settings>(settings: z.ZodType<Settings>, env: object): Settings {
+  const result = settings.safeParse(env);
+  if (result.success) return result.data;
+  const names = result.error.issues.map((issue) => String(issue.path[0]));
+  throw unavailable(`settings missing or not valid: ${names.join(', ')}`, 60);
 }
 
 /** What is set with a provider's prefix, by the names behind it: `CLIENT_ID` of `GITHUB_CLIENT_ID`. */

@@ -61,6 +61,14 @@ export async function generateDataKey(
   return { id: row.id, key, row };
 }
 
+/** The same data key, wrapped with our KMS key in place of the one that its row names. */
+export function rewrapDataKey(
+  row: WrappedDataKey,
+  kms: Kms,
+): Promise<Pick<WrappedDataKey, 'wrapped' | 'kmsKeyId'>> {
+  return kms.reEncrypt(row.wrapped, row.kmsKeyId, contextOf(row));
+}
+
 function contextOf(row: Pick<WrappedDataKey, 'tenantId' | 'id'>): EncryptionContext {
   return { app: 'reeve-connectors', tenant: row.tenantId, data_key: row.id };
 }

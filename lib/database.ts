@@ -1,7 +1,7 @@
 import { NeonDbError, neon, neonConfig } from '@neondatabase/serverless';
 import { type Kysely as Database, Kysely, type RawBuilder } from 'kysely';
 import { NeonDialect } from 'kysely-neon';
-import type { Config } from './config.ts';
+import type { DatabaseConfig } from './config.ts';
 import type { Meter } from './meter.ts';
 import { Problem } from './problem.ts';
 
@@ -46,7 +46,7 @@ export interface Postgres {
 }
 
 /** PostgreSQL through Neon's HTTP endpoint (https://neon.com/docs/serverless/serverless-driver). */
-export function postgres(config: Config, meter: Meter): Postgres {
+export function postgres(config: DatabaseConfig, meter: Meter): Postgres {
   if (config.NEON_FETCH_ENDPOINT !== undefined) neonConfig.fetchEndpoint = config.NEON_FETCH_ENDPOINT;
   const sql = neon(config.DATABASE_URL);
   const database: Database<unknown> = new Kysely({

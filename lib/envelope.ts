@@ -17,7 +17,8 @@ const FORMAT = 1;
 const KEY_ID_BYTES = 16;
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
-const HEADER_BYTES = 1 + KEY_ID_BYTES + IV_BYTES;
+const IV_AT = 1 + KEY_ID_BYTES;
+const HEADER_BYTES = IV_AT + IV_BYTES;
 
 /** An envelope that does not open: not ours, moved, changed or cut. */
 export class EnvelopeError extends Error {}
@@ -32,7 +33,32 @@ export async function seal(
   keyId: string,
   binding: Binding,
 ): Promise<Uint8Array> {
-  const iv = randomBytes(IV_BYTES);
+  return sealWith(randomBytes(IV_BYTES), secret, key, keyId, binding);
+}
+
+/**
+ * Seals with another data key what an envelope holds; where it belongs stays. So does its IV: it was drawn at random
+ * for this secret alone, and is as good under a key of which it is independent. By it the envelope is known again
+ * (`isSealing`) to whoever made it and did not hear what became of it. Throws `EnvelopeError`.
+ */
+export async function reseal(
+  envelope: Uint8Array,
+  from: { id: string; key: CryptoKey },
+  to: { id: string; key: CryptoKey },
+  binding: Binding,
+): Promise<Uint8Array> {
+  if (dataKeyIdOf(envelope) !== from.id) throw new EnvelopeError('sealed with another key');
+  const secret = await open(envelope, from.key, from.id, binding);
+  return sealWith(envelope.slice(IV_AT, HEADER_BYTES), secret, to.key, to.id, binding);
+}
+
+async function sealWith(
+  iv: Uint8Array<ArrayBuffer>,
+  secret: string,
+  key: CryptoKey,
+  keyId: string,
+  binding: Binding,
+): Promise<Uint8Array> {
   const sealed = await crypto.subtle.encrypt(
     { name: 'AES-GCM', iv, additionalData: additionalData(keyId, binding), tagLength: TAG_BYTES * 8 },
     key,
@@ -41,7 +67,7 @@ export async function seal(
   const envelope = new Uint8Array(HEADER_BYTES + sealed.byteLength);
   envelope[0] = FORMAT;
   envelope.set(uuidBytes(keyId), 1);
-  envelope.set(iv, 1 + KEY_ID_BYTES);
+  envelope.set(iv, IV_AT);
   envelope.set(new Uint8Array(sealed), HEADER_BYTES);
   return envelope;
 }
@@ -59,7 +85,7 @@ export async function open(
     const opened = await crypto.subtle.decrypt(
       {
         name: 'AES-GCM',
-        iv: envelope.slice(1 + KEY_ID_BYTES, HEADER_BYTES),
+        iv: envelope.slice(IV_AT, HEADER_BYTES),
         additionalData: additionalData(keyId, binding),
         tagLength: TAG_BYTES * 8,
       },

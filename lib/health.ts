@@ -6,6 +6,8 @@ export type DependencyState = 'ok' | 'down';
 export interface Health {
   status: 'ok' | 'degraded';
   dependencies: { postgres: DependencyState; kms: DependencyState; kv: DependencyState };
+  /** Providers that refuse our own client, or limit it, at the moment. */
+  providers: Record<string, 'client_refused' | 'rate_limited'>;
 }
 
 const MAX_AGE_MS = 10_000;
@@ -15,16 +17,26 @@ let last: { health: Health; at: number } | undefined;
 /** Asks each dependency, once in ten seconds an isolate, since anybody may ask us. */
 export async function checkHealth(services: Services, now: number): Promise<Health> {
   if (last && now - last.at < MAX_AGE_MS) return last.health;
+  const providers: Health['providers'] = {};
   const [postgres, kms, kv] = await Promise.all([
-    stateOf(async () => (await services.postgres.rows(sql`select 1`)).length === 1),
+    stateOf(async () => {
+      for (const { provider, reason } of await services.postgres.rows(troubled)) providers[provider] = reason;
+      return true;
+    }),
     stateOf(() => services.kms.isEnabled()),
     stateOf(async () => (await services.env.STATES.get('health')) === null),
   ]);
   const allOk = [postgres, kms, kv].every((state) => state === 'ok');
-  const health: Health = { status: allOk ? 'ok' : 'degraded', dependencies: { postgres, kms, kv } };
+  const isRefused = Object.values(providers).includes('client_refused');
+  const status = allOk && !isRefused ? 'ok' : 'degraded';
+  const health: Health = { status, dependencies: { postgres, kms, kv }, providers };
   last = { health, at: now };
   return health;
 }
+
+const troubled = sql<{ provider: string; reason: 'client_refused' | 'rate_limited' }>`
+  select provider, reason from provider_states
+  where reason = 'client_refused' and refusals > 1 or reason = 'rate_limited' and paused_until > now()`;
 
 async function stateOf(check: () => Promise<boolean>): Promise<DependencyState> {
   try {

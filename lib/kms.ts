@@ -4,8 +4,9 @@ import {
   GenerateDataKeyCommand,
   KMSClient,
   KMSServiceException,
+  ReEncryptCommand,
 } from '@aws-sdk/client-kms';
-import type { Config } from './config.ts';
+import type { KmsConfig } from './config.ts';
 import type { Meter } from './meter.ts';
 import { unavailable } from './problem.ts';
 
@@ -24,6 +25,14 @@ export interface Kms {
     context: EncryptionContext,
   ): Promise<{ plaintext: Uint8Array; wrapped: Uint8Array; kmsKeyId: string }>;
   decrypt(wrapped: Uint8Array, context: EncryptionContext): Promise<Uint8Array>;
+  /** Wraps with our KMS key what `kmsKeyId` has wrapped; the data key does not leave KMS. */
+  reEncrypt(
+    wrapped: Uint8Array,
+    kmsKeyId: string,
+    context: EncryptionContext,
+  ): Promise<{ wrapped: Uint8Array; kmsKeyId: string }>;
+  /** The KMS key by its ARN, as KMS names it wherever it has used it; the setting may be an alias. */
+  keyArn(): Promise<string>;
   /** Whether the KMS key answers and is enabled. */
   isEnabled(): Promise<boolean>;
 }
@@ -31,21 +40,21 @@ export interface Kms {
 /** Thrown where KMS says that this wrapped key is not what it is taken for. */
 export class KmsRefusal extends Error {}
 
-const clients = new WeakMap<Config, KMSClient>();
+const clients = new WeakMap<KmsConfig, KMSClient>();
 
 /**
  * AWS KMS (https://docs.aws.amazon.com/kms/latest/APIReference/): two seconds a call, three tries, throttling
  * (HTTP 400 at KMS) included. Failures become the problem `unavailable`; a wrapped key that does not open
  * becomes `KmsRefusal`.
  */
-export function kms(config: Config, meter: Meter): Kms {
+export function kms(config: KmsConfig, meter: Meter): Kms {
   let client = clients.get(config);
   if (!client) {
     client = new KMSClient({
       region: config.AWS_REGION,
       credentials: { accessKeyId: config.AWS_ACCESS_KEY_ID, secretAccessKey: config.AWS_SECRET_ACCESS_KEY },
       maxAttempts: ATTEMPTS,
-      requestHandler: { requestTimeout: DEADLINE_MS },
+      requestHandler: { requestTimeout: DEADLINE_MS, throwOnRequestTimeout: true },
       ...(config.AWS_ENDPOINT_URL_KMS !== undefined && { endpoint: config.AWS_ENDPOINT_URL_KMS }),
     });
     clients.set(config, client);
@@ -85,6 +94,26 @@ export function kms(config: Config, meter: Meter): Kms {
         );
         if (!answer.Plaintext) throw new Error('incomplete answer');
         return answer.Plaintext;
+      }),
+    reEncrypt: (wrapped, kmsKeyId, context) =>
+      ask(async () => {
+        const answer = await aws.send(
+          new ReEncryptCommand({
+            CiphertextBlob: wrapped,
+            SourceKeyId: kmsKeyId,
+            SourceEncryptionContext: { ...context },
+            DestinationKeyId: config.KMS_KEY_ID,
+            DestinationEncryptionContext: { ...context },
+          }),
+        );
+        if (!answer.CiphertextBlob || !answer.KeyId) throw new Error('incomplete answer');
+        return { wrapped: answer.CiphertextBlob, kmsKeyId: answer.KeyId };
+      }),
+    keyArn: () =>
+      ask(async () => {
+        const answer = await aws.send(new DescribeKeyCommand({ KeyId: config.KMS_KEY_ID }));
+        if (!answer.KeyMetadata?.Arn) throw new Error('incomplete answer');
+        return answer.KeyMetadata.Arn;
       }),
     isEnabled: () =>
       ask(async () => {

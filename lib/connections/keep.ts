@@ -12,6 +12,7 @@ import type { Services } from '../services.ts';
 import { grantsLock } from './grants-lock.ts';
 import { isRevocable } from './revocable.ts';
 import { type ConnectionRow, connectionColumns, type MaybeConnection } from './row.ts';
+import { isSealing } from './same-sealing.ts';
 import { readSnapshot, type Snapshot } from './snapshot.ts';
 import { toUnsettled, type Unsettled } from './unsettled.ts';
 import type { Verified } from './verify.ts';
@@ -145,7 +146,11 @@ async function write(
     target as (
       select scope.* from scope
       where scope.tenant_id = ${scope.tenantId} and (
-        exists (select from data_keys where data_keys.id = ${key.id} and data_keys.tenant_id = scope.tenant_id)
+        -- The tenant's newest: one that is being rotated out seals nothing more.
+        ${key.id}::uuid = (
+          select newest.id from data_keys newest where newest.tenant_id = scope.tenant_id
+          order by newest.generation desc limit 1
+        )
         or exists (select from new_key)
       )
       -- A grant that is being ended, or has been since we asked for the tokens, takes them with it; and what was
@@ -188,7 +193,8 @@ async function write(
     ),
     -- What an earlier run of this very statement has written, when its answer was lost.
     standing as (
-      select ${connectionColumns}, c.grant_id, c.tenant_id from connections c, scope where c.id = ${id} and c.credential = ${credential}::bytea
+      select ${connectionColumns}, c.grant_id, c.tenant_id from connections c, scope
+      where c.id = ${id} and ${isSealing(sql`c.credential`, credential)}
     ),
     retired as (
       insert into revocations (

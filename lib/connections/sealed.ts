@@ -52,7 +52,8 @@ export async function openKey(services: Services, row: SealedRow): Promise<DataK
   }
 }
 
-function bindingOf(row: SealedRow, field: SealedField): Binding {
+/** What an envelope of a row's column is bound to. */
+export function bindingOf(row: SealedRow, field: Binding['field']): Binding {
   return {
     tenantId: row.tenant_id,
     brandId: row.brand_id,

@@ -6,6 +6,7 @@ import type { WrappedDataKey } from '../data-keys.ts';
 import type { Binding } from '../envelope.ts';
 import type { Services } from '../services.ts';
 import { grantsLock } from './grants-lock.ts';
+import { isSealing } from './same-sealing.ts';
 
 const isBytes = (value: unknown) => value instanceof Uint8Array;
 const bytes = z.codec(z.base64(), z.custom<Uint8Array>(isBytes), { decode: fromBase64, encode: toBase64 });
@@ -67,7 +68,7 @@ export async function settle({ postgres }: Services, token: Unsettled): Promise<
     with lost as (
       select where not exists (
         select from connections c
-        where c.id = ${token.connection_id}::uuid and c.credential = ${token.credential}::bytea
+        where c.id = ${token.connection_id}::uuid and ${isSealing(sql`c.credential`, token.credential)}
       )
     ),
     -- A generation of its own: another first key may stand by now.

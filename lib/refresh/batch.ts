@@ -1,11 +1,14 @@
 import type { Services } from '../services.ts';
-import { type Claimed, claim } from './claim.ts';
+import { type Claimed, claim, release } from './claim.ts';
+import { REFUSALS } from './failed.ts';
 import { refresh } from './refresh.ts';
 
 /** The platform's bound on connections that an invocation has open at once. */
 const AT_ONCE = 6;
 /** Few enough that the last of them is asked well within its lease. */
 const CHUNK = 24;
+/** With fewer than these waiting, the next are claimed meanwhile. */
+const LOW = 12;
 
 /**
  * Renews those of the ids that are due, six at once; while they are under way the next are claimed. How many came
@@ -15,33 +18,83 @@ export async function refreshBatch(
   services: Services,
   ids: readonly string[],
 ): Promise<Record<string, number>> {
-  const counts: Record<string, number> = {};
-  const count = (what: string) => {
-    counts[what] = (counts[what] ?? 0) + 1;
-  };
-  const next = () => claim(services, ids, { limit: CHUNK });
-  let claimed = await next();
-  while (claimed.length > 0) {
-    const following = claimed.length < CHUNK ? Promise.resolve([]) : next();
-    // What it throws is thrown when it is waited for, below.
-    following.catch(() => undefined);
-    await renewAll(services, claimed, count);
-    claimed = await following;
-  }
-  return counts;
+  const batch = new Batch(services, ids);
+  await batch.run();
+  return batch.counts;
 }
 
-async function renewAll(services: Services, rows: Claimed[], count: (what: string) => void): Promise<void> {
-  const waiting = [...rows];
-  const work = async () => {
-    for (let row = waiting.shift(); row; row = waiting.shift()) {
-      try {
-        count(await refresh(services, row));
-      } catch {
-        // The lease runs out, and the row is due again.
-        count('failed');
+class Batch {
+  readonly counts: Record<string, number> = {};
+  readonly #services: Services;
+  readonly #ids: readonly string[];
+  readonly #waiting: Claimed[] = [];
+  readonly #untouched: Claimed[] = [];
+  /** Refusals that concern all connections of a provider: who is claimed already need not hear them too. */
+  readonly #refusals = new Map<string, number>();
+  #claiming: Promise<void> | undefined;
+  #hasMore = true;
+
+  constructor(services: Services, ids: readonly string[]) {
+    this.#services = services;
+    this.#ids = ids;
+  }
+
+  async run(): Promise<void> {
+    await this.#claimMore();
+    await Promise.all(Array.from({ length: AT_ONCE }, () => this.#work()));
+    if (this.#untouched.length === 0) return;
+    await release(this.#services, this.#untouched);
+    this.#count('released', this.#untouched.length);
+  }
+
+  async #work(): Promise<void> {
+    for (;;) {
+      if (this.#waiting.length < LOW) {
+        const claiming = this.#claimMore();
+        if (this.#waiting.length === 0) await claiming;
       }
+      const row = this.#waiting.shift();
+      if (!row) return;
+      if (this.#isPaused(row.provider)) this.#untouched.push(row);
+      else await this.#renew(row);
     }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  }
+
+  /** One claim at a time. What PostgreSQL does not give now is due again in a minute. */
+  #claimMore(): Promise<void> {
+    if (!this.#hasMore) return Promise.resolve();
+    this.#claiming ??= claim(this.#services, this.#ids, { limit: CHUNK })
+      .then((rows) => {
+        this.#waiting.push(...rows);
+        this.#hasMore = rows.length === CHUNK;
+      })
+      .catch(() => {
+        this.#hasMore = false;
+        this.#count('not_claimed', 1);
+      })
+      .finally(() => {
+        this.#claiming = undefined;
+      });
+    return this.#claiming;
+  }
+
+  async #renew(row: Claimed): Promise<void> {
+    try {
+      const result = await refresh(this.#services, row);
+      this.#count(result, 1);
+      const weight = result === 'rate_limited' ? REFUSALS : result === 'client_refused' ? 1 : 0;
+      this.#refusals.set(row.provider, (this.#refusals.get(row.provider) ?? 0) + weight);
+    } catch {
+      // The lease runs out, and the row is due again.
+      this.#count('failed', 1);
+    }
+  }
+
+  #isPaused(provider: string): boolean {
+    return (this.#refusals.get(provider) ?? 0) >= REFUSALS;
+  }
+
+  #count(what: string, many: number): void {
+    this.counts[what] = (this.counts[what] ?? 0) + many;
+  }
 }

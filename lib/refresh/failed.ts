@@ -10,7 +10,7 @@ export type Failure = Exclude<Outcome, { outcome: 'renewed' }> | { outcome: 'uno
 /** Seconds for which nobody else is tried once our client was refused: less than until the next firing of the cron. */
 const PAUSE_SECONDS = 50;
 /** Refusals in a row, of that many connections, that are no longer one connection's own fault. */
-const REFUSALS = 2;
+export const REFUSALS = 2;
 
 /**
  * Tells the row of a refresh that came to nothing, and the provider's state where it concerns all its connections;
@@ -28,7 +28,7 @@ export async function writeFailure(
   const seconds = failure.outcome === 'rate_limited' ? failure.seconds : PAUSE_SECONDS;
   const touchesProvider = isRefused || failure.outcome === 'rate_limited';
   const message = messageOf(failure, providerName);
-  const rows = await postgres.rows(sql<{ paused: boolean | null }>`
+  const rows = await postgres.rows(sql<{ has_opened: boolean | null }>`
     with written as (
       update connections c set
         status = case when ${isDead} then 'reauthorization_required' else c.status end,
@@ -50,10 +50,11 @@ export async function writeFailure(
         paused_until = case when ${!isRefused} or s.refusals + 1 >= ${REFUSALS}
           then now() + make_interval(secs => ${seconds}) else s.paused_until end,
         reason = excluded.reason, refusals = s.refusals + excluded.refusals, since = coalesce(s.since, now())
-      returning s.paused_until > now() as paused
+      returning s.refusals = ${REFUSALS} as has_opened
     )
-    select (select paused from state) as paused from written`);
-  if (isRefused && rows[0]?.paused) {
+    select (select has_opened from state) as has_opened from written`);
+  // Once an outage, at its beginning.
+  if (isRefused && rows[0]?.has_opened) {
     console.error(
       JSON.stringify({
         level: 'error',

@@ -42,8 +42,8 @@ export async function renewForRevocation(
     field: 'refresh_token',
   });
   await services.postgres.rows(sql`
-    update revocations set credential = ${credential}::bytea, refresh_token = ${refreshToken}::bytea,
-      expires_at = ${expiryOf(tokens, true, Date.now()) ?? null}::timestamptz
+    update revocations set data_key_id = ${key.id}::uuid, credential = ${credential}::bytea,
+      refresh_token = ${refreshToken}::bytea, expires_at = ${expiryOf(tokens, true, Date.now()) ?? null}::timestamptz
     where id = ${row.id}::uuid`);
   return tokens.accessToken;
 }

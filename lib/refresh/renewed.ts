@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import * as z from 'zod';
 import { fromBase64, toBase64 } from '../bytes.ts';
+import { isSealing } from '../connections/same-sealing.ts';
 import type { Services } from '../services.ts';
 
 const isBytes = (value: unknown) => value instanceof Uint8Array;
@@ -51,7 +52,7 @@ export async function writeRenewed({ postgres }: Services, result: Renewed): Pro
     ),
     standing as (
       select c.id from connections c
-      where c.id = ${result.connection_id}::uuid and c.credential = ${result.credential}::bytea
+      where c.id = ${result.connection_id}::uuid and ${isSealing(sql`c.credential`, result.credential)}
     ),
     -- The provider's app is in order again: whom it was refused for is due at once.
     healthy as (

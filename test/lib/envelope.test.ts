@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { type Binding, dataKeyIdOf, EnvelopeError, open, seal } from '../../lib/envelope.ts';
+import { type Binding, dataKeyIdOf, EnvelopeError, open, reseal, seal } from '../../lib/envelope.ts';
 
 const keyId = '01a20cfb-2f1f-776d-b0da-eec81c3ede9f';
 const otherKeyId = '01a20cfb-2f1f-776d-b0da-eec81c3ede90';
@@ -30,6 +30,31 @@ test('what was sealed opens with the same key and binding', async () => {
 
 test('sealing twice gives two envelopes', async () => {
   expect(await seal('same', key, keyId, binding)).not.toEqual(await seal('same', key, keyId, binding));
+});
+
+describe('sealing again with another key', () => {
+  const from = { id: keyId, key };
+
+  test('keeps secret and binding, and the IV by which the sealing is known again', async () => {
+    const to = { id: otherKeyId, key: await newKey() };
+    const envelope = await seal('secret', key, keyId, binding);
+    const again = await reseal(envelope, from, to, binding);
+    expect(await open(again, to.key, to.id, binding)).toBe('secret');
+    expect(dataKeyIdOf(again)).toBe(to.id);
+    expect(again.slice(17, 29)).toEqual(envelope.slice(17, 29));
+    expect(again.slice(29)).not.toEqual(envelope.slice(29));
+    await expect(open(again, key, keyId, binding)).rejects.toThrow(EnvelopeError);
+    await expect(open(again, to.key, to.id, { ...binding, version: 4 })).rejects.toThrow(EnvelopeError);
+  });
+
+  test('takes nothing that does not open where it stands', async () => {
+    const to = { id: otherKeyId, key: await newKey() };
+    const envelope = await seal('secret', key, keyId, binding);
+    const elsewhere = { ...binding, tenantId: 'team-2' };
+    await expect(reseal(envelope, from, to, elsewhere)).rejects.toThrow(EnvelopeError);
+    await expect(reseal(envelope, to, from, binding)).rejects.toThrow(EnvelopeError);
+    await expect(reseal(envelope, { ...from, key: to.key }, to, binding)).rejects.toThrow(EnvelopeError);
+  });
 });
 
 describe('an envelope does not open', () => {

@@ -27,18 +27,21 @@ export { brands, teams, users };
 /**
  * A world of a test file's own, ended after it; what it said and used is kept for the leak test. Where SPECS_DIR
  * says where the providers' descriptions are, it ends well only if all that it sent to providers fits them.
+ * `standing` is the database of another world to live in.
  */
-export async function openWorld(options: Partial<WorldOptions> = {}): Promise<TestWorld> {
+export async function openWorld(options: Partial<WorldOptions> = {}, standing?: string): Promise<TestWorld> {
   const shared = inject('directory');
   const databases = connectTo(inject('postgresPort'));
   const directory = mkdtempSync(path.join(shared, 'world-'));
-  const database = `test_${path.basename(directory).replace(/\W/g, '_').toLowerCase()}_${process.hrtime.bigint()}`;
+  const database =
+    standing ??
+    `test_${path.basename(directory).replace(/\W/g, '_').toLowerCase()}_${process.hrtime.bigint()}`;
   const keep = (file: string) => (line: string) =>
     appendFileSync(path.join(shared, file), `${JSON.stringify(line)}\n`);
   const onSecret = keep('secrets.jsonl');
   const keepDescribed = keep('described.jsonl');
 
-  await databases.create(database, TEMPLATE);
+  if (standing === undefined) await databases.create(database, TEMPLATE);
   const sessions = await seed(databases, database);
   for (const token of Object.values(sessions)) onSecret(token);
 

@@ -108,6 +108,57 @@ describe('keys', () => {
     expect(opened.KeyId).toBe(moved.KeyId);
   });
 
+  test('re-encryption opens and wraps by the rules of both', async () => {
+    const { CiphertextBlob } = await generate();
+    const move = (input: Partial<ReEncryptCommand['input']> = {}) =>
+      client().send(
+        new ReEncryptCommand({
+          CiphertextBlob,
+          SourceKeyId: KeyId,
+          SourceEncryptionContext: EncryptionContext,
+          DestinationKeyId: otherKeyId,
+          DestinationEncryptionContext: EncryptionContext,
+          ...input,
+        }),
+      );
+    expect(await move()).toMatchObject({
+      SourceKeyId: arn,
+      KeyId: arn.replace(KeyId, otherKeyId),
+      SourceEncryptionAlgorithm: 'SYMMETRIC_DEFAULT',
+      DestinationEncryptionAlgorithm: 'SYMMETRIC_DEFAULT',
+    });
+    await expect(move({ DestinationKeyId: KeyId })).resolves.toMatchObject({ KeyId: arn });
+    const refusals: [Partial<ReEncryptCommand['input']>, string][] = [
+      [{ SourceKeyId: otherKeyId }, 'IncorrectKeyException'],
+      [{ SourceKeyId: 'nobody' }, 'NotFoundException'],
+      [{ DestinationKeyId: 'nobody' }, 'NotFoundException'],
+      [{ DestinationKeyId: undefined }, 'ValidationException'],
+      [{ SourceEncryptionContext: { ...EncryptionContext, tenant: 'other' } }, 'InvalidCiphertextException'],
+      [{ SourceEncryptionContext: undefined }, 'InvalidCiphertextException'],
+      [{ CiphertextBlob: Buffer.from('no') }, 'InvalidCiphertextException'],
+      [{ CiphertextBlob: new Uint8Array(6145) }, 'ValidationException'],
+    ];
+    for (const [input, name] of refusals) await expect(move(input), name).rejects.toMatchObject({ name });
+    for (const key of [KeyId, otherKeyId]) {
+      kms.faults.disable(key, true);
+      await expect(move()).rejects.toMatchObject({ name: 'DisabledException' });
+      kms.faults.disable(key, false);
+    }
+    await move();
+  });
+
+  test('another key may be made later, and is there after a restart', async () => {
+    const made = kms.create('alias/next');
+    expect(kms.create('next')).toBe(made);
+    const { KeyMetadata } = await client().send(new DescribeKeyCommand({ KeyId: 'alias/next' }));
+    expect(KeyMetadata).toMatchObject({ Arn: made, Enabled: true });
+    const sealed = await client().send(new EncryptCommand({ KeyId: made, Plaintext: Buffer.from('secret') }));
+    await kms.close();
+    kms = await start();
+    const opened = await client().send(new DecryptCommand({ CiphertextBlob: sealed.CiphertextBlob }));
+    expect(opened.KeyId).toBe(made);
+  });
+
   test('a wrong context, a changed byte and a cut ciphertext are all the same invalid ciphertext', async () => {
     const { CiphertextBlob = new Uint8Array() } = await generate();
     const changed = Uint8Array.from(CiphertextBlob);

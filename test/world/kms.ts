@@ -30,6 +30,8 @@ export interface Kms {
   /** The last 10,000 calls, refused ones too. */
   calls: Array<{ operation: string; ok: boolean }>;
   faults: KmsFaults;
+  /** Makes another key, as its owner does in the console; gives its ARN. One that stands already stays. */
+  create(name: string): string;
   close(): Promise<void>;
 }
 
@@ -45,18 +47,21 @@ const CALLS_KEPT = 10_000;
  * tokens are not pretended: one access key may do everything.
  */
 export async function startKms(
-  options: Credentials & { store: Store; keyIds: string[]; port?: number },
+  options: Credentials & { store: Store; keyIds: string[]; port?: number; now?: () => number },
 ): Promise<Kms> {
-  const { store, region } = options;
+  const { store, region, now = Date.now } = options;
   const arnPrefix = `arn:aws:kms:${region}:${ACCOUNT}:`;
   const arnOf = (key: Key) => `${arnPrefix}key/${key.id}`;
-  for (const name of options.keyIds) {
-    const id = idOf(name, arnPrefix);
-    if (store.get(`key/${id}`) !== undefined) continue;
-    const key: Key = { id, material: randomBytes(32).toString('base64'), createdAt: Date.now() };
-    store.set(`key/${id}`, key);
-  }
   const keys = new Map(store.list<Key>('key/').map((key) => [key.id, key]));
+
+  function create(name: string): string {
+    const id = idOf(name, arnPrefix);
+    const key = keys.get(id) ?? { id, material: randomBytes(32).toString('base64'), createdAt: now() };
+    store.set(`key/${id}`, key);
+    keys.set(id, key);
+    return arnOf(key);
+  }
+  for (const name of options.keyIds) create(name);
 
   const calls: Kms['calls'] = [];
   const disabled = new Set<string>();
@@ -164,7 +169,7 @@ export async function startKms(
     if (!run || !isCall || request.headers['content-type'] !== CONTENT_TYPE) {
       throw new Refusal('UnknownOperationException');
     }
-    verifySignature(request, body, options, Date.now());
+    verifySignature(request, body, options, now());
     const refusal = refusals.shift();
     if (refusal) throw refusal;
     return run(parsed(body));
@@ -185,7 +190,12 @@ export async function startKms(
     }
     calls.push({ operation: operationIn(target), ok: status === 200 });
     if (calls.length > CALLS_KEPT) calls.shift();
-    response.writeHead(status, { 'content-type': CONTENT_TYPE, 'x-amzn-requestid': randomUUID() });
+    response.writeHead(status, {
+      'content-type': CONTENT_TYPE,
+      // The SDK sets its own clock by it.
+      date: new Date(now()).toUTCString(),
+      'x-amzn-requestid': randomUUID(),
+    });
     response.end(JSON.stringify(body));
   });
   server.on('connection', (socket) => {
@@ -204,6 +214,7 @@ export async function startKms(
   return {
     url: `http://127.0.0.1:${address.port}`,
     calls,
+    create,
     faults: {
       throttle: (n) => refuse(n, new Refusal('ThrottlingException', 'Rate exceeded')),
       fail: (n, type) => refuse(n, new Refusal(type, undefined, FAULT_STATUS[type])),

@@ -15,7 +15,9 @@ export interface NeonFaults {
    */
   failNext(n: number, options: { after: boolean; match?: RegExp }): void;
   /** Decides about each request that no other fault is for: a drop, `holdMs` before it. */
-  decide(bend: (sql: string) => { after: boolean; holdMs?: number } | undefined): void;
+  decide(
+    bend: (sql: string, parameters: readonly unknown[]) => { after: boolean; holdMs?: number } | undefined,
+  ): void;
   /** Ends all faults, forgets `queries` and the counts. */
   reset(): void;
 }
@@ -108,7 +110,12 @@ export async function startNeon(
     try {
       await sleep(delayMs);
       if (isDown) throw unavailable();
-      const dropped: { after: boolean; holdMs?: number } | undefined = drops(sql) ?? bend(sql);
+      const dropped: { after: boolean; holdMs?: number } | undefined =
+        drops(sql) ??
+        bend(
+          sql,
+          statements.flatMap(({ params }) => params),
+        );
       if (dropped?.after === false) {
         await sleep(dropped.holdMs ?? 0);
         throw new Dropped('dropped before');

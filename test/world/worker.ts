@@ -1,11 +1,13 @@
 import worker from '../../functions/index.ts';
+import { CLOCK_SWITCH } from './clock-switch.ts';
 import { KV_LOG, KV_SWITCH } from './kv-log.ts';
 
 type LocalEnv = Env & { PROVIDER_GATEWAY: string };
 
 /**
- * The Worker as it is deployed, in the local world: its operations on KV are told and can be made to fail, and
- * the browser is sent to `GATEWAY/HOST/PATH` instead of `https://HOST/PATH`. Nothing else changes here.
+ * The Worker as it is deployed, in the local world: its operations on KV are told and can be made to fail, its clock
+ * can be moved, and the browser is sent to `GATEWAY/HOST/PATH` instead of `https://HOST/PATH`. Nothing else changes
+ * here.
  */
 export default {
   scheduled: (controller, env) => worker.scheduled(controller, localised(env)),
@@ -15,6 +17,10 @@ export default {
     if (pathname === '/cdn-cgi/handler/scheduled') return fire(searchParams.get('cron') ?? '', env);
     if (pathname === KV_SWITCH) {
       isKvDown = searchParams.has('down');
+      return new Response('ok');
+    }
+    if (pathname === CLOCK_SWITCH) {
+      moveClock(Number(searchParams.get('shift')));
       return new Response('ok');
     }
     const response = await worker.fetch(request, localised(env), context);
@@ -46,6 +52,18 @@ function localised(env: LocalEnv): LocalEnv {
   const known = made.get(env) ?? { ...env, STATES: watched(env.STATES) };
   made.set(env, known);
   return known;
+}
+
+const RealDate = Date;
+
+/** Timers stay real. */
+function moveClock(shift: number): void {
+  const now = () => RealDate.now() + shift;
+  globalThis.Date = new Proxy(RealDate, {
+    construct: (date, words, self) => Reflect.construct(date, words.length === 0 ? [now()] : words, self),
+    apply: () => new RealDate(now()).toString(),
+    get: (date, name) => (name === 'now' ? now : Reflect.get(date, name)),
+  });
 }
 
 let isKvDown = false;

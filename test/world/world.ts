@@ -36,8 +36,10 @@ export interface WorldOptions {
   rateLimits?: boolean;
   /** What every request to a provider is checked against. */
   descriptions?: Descriptions | undefined;
-  /** Milliseconds since 1970 for the simulators' clocks. */
+  /** Milliseconds since 1970 for the clocks of the simulators and of KMS. */
   now?: () => number;
+  /** Queues deliver at once, not when a batch is full or its time is over. */
+  hurried?: boolean;
   onLog?: (line: string) => void;
   /** Stand in for the providers' simulators of the same ids. */
   simulators?: readonly SimulatorFactory[];
@@ -145,6 +147,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
       accessKeyId: aws.AWS_ACCESS_KEY_ID,
       secretAccessKey: aws.AWS_SECRET_ACCESS_KEY,
       keyIds: [aws.KMS_KEY_ID.replace(/^alias\//, '')],
+      now,
     }),
     startAgent(agentSecret),
   ]);
@@ -193,6 +196,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
           modules: options.modules,
           modulesRoot: '/',
           bindings: { ...(workerOptions.bindings as object), ...bindings },
+          ...(options.hurried && { queueConsumers: hurried(workerOptions.queueConsumers) }),
           ...(options.rateLimits === false && { ratelimits: unlimited(workerOptions.ratelimits) }),
           outboundService: outboundOf(providerGateway),
         },
@@ -266,6 +270,14 @@ function unlimited(limits: unknown): object {
     { ...limit, simple: { limit: 1_000_000_000, period: 60 } },
   ]);
   return Object.fromEntries(lifted);
+}
+
+function hurried(consumers: unknown): object {
+  const all = Object.entries(consumers as Record<string, object>).map(([name, consumer]) => [
+    name,
+    { ...consumer, maxBatchTimeout: 0 },
+  ]);
+  return Object.fromEntries(all);
 }
 
 /** What the environment says of a provider's client beside its id and secret. */

@@ -1,0 +1,39 @@
+import { sql } from 'kysely';
+import { NotDone, type Tools } from './tools.ts';
+
+interface Doomed {
+  data_keys: number;
+  connections: number;
+  pending_revocations: number;
+}
+
+/**
+ * Deletes a tenant's wrapped data keys, and with them the only way to what they have sealed. Tells first what that
+ * is; does it only when `isMeant`.
+ */
+export async function destroy(
+  { postgres, say }: Pick<Tools, 'postgres' | 'say'>,
+  tenantId: string,
+  isMeant: boolean,
+): Promise<void> {
+  const [doomed] = await postgres.rows(sql<Doomed>`
+    with keys as (select id from data_keys where tenant_id = ${tenantId}::uuid)
+    select (select count(*) from keys)::integer as data_keys,
+      (select count(*) from connections where data_key_id in (select id from keys))::integer as connections,
+      (select count(*) from revocations where data_key_id in (select id from keys))::integer as pending_revocations`);
+  if (!doomed || doomed.data_keys === 0) {
+    throw new NotDone(`${tenantId} has no data keys: the id is another, or they are destroyed already.`);
+  }
+  say({ event: isMeant ? 'destroying' : 'would_destroy', tenant_id: tenantId, ...doomed });
+  if (!isMeant) {
+    throw new NotDone(
+      'Nothing was destroyed. Disconnect first what is to end at the platforms; then run it again with --yes. There is no way back.',
+    );
+  }
+  await postgres.rows(sql`delete from data_keys where tenant_id = ${tenantId}::uuid`);
+  say({
+    event: 'destroyed',
+    tenant_id: tenantId,
+    note: 'Nobody reads these secrets from now on. Unwrapped keys stay in memory for up to five minutes; backups of the database hold the wrapped ones for as long as they are kept.',
+  });
+}

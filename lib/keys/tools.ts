@@ -1,0 +1,37 @@
+import { type RawBuilder, sql } from 'kysely';
+import type { Postgres } from '../database.ts';
+import type { Kms } from '../kms.ts';
+
+/** What a command on keys works with. */
+export interface Tools {
+  postgres: Postgres;
+  kms: Kms;
+  /** Tells how it goes: one line of JSON, no secret in it. */
+  say(line: Readonly<Record<string, unknown>>): void;
+}
+
+/** A command that could not do all of its work; the message says why, and what to do. */
+export class NotDone extends Error {}
+
+/** SQL: whether a row of `data_keys k` is of the tenant that is asked about, or any is. */
+export function isAsked(tenantId: string | undefined): RawBuilder<boolean> {
+  return tenantId === undefined ? sql<boolean>`true` : sql<boolean>`k.tenant_id = ${tenantId}::uuid`;
+}
+
+/** Gives as many items at once to `work` as KMS is to be asked at once. */
+export async function eachOf<Item>(
+  items: readonly Item[],
+  work: (item: Item) => Promise<void>,
+): Promise<void> {
+  const waiting = [...items];
+  const next = async () => {
+    for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) await work(item);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, next));
+}
+
+const AT_ONCE = 5;
+
+export function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}

@@ -1,0 +1,87 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { clientSecret } from './chaos/client-secret.ts';
+import { deadGrants } from './chaos/dead-grants.ts';
+import { deletes } from './chaos/deletes.ts';
+import type { Figure } from './chaos/figures.ts';
+import { race } from './chaos/race.ts';
+import { neighbourOptions, type Stage, type StagedWorld } from './chaos/stage.ts';
+import { sweeps } from './chaos/sweeps.ts';
+import { throughput } from './chaos/throughput.ts';
+import { bundle, readModules } from './world/bundle.ts';
+import { startPostgres } from './world/postgres.ts';
+import { applySchema, seed } from './world/seed.ts';
+import { startWorld, type World, type WorldOptions } from './world/world.ts';
+
+/**
+ * npm run chaos [-- NAME …]: the scenarios in their full size, with fixed seeds, and their figures. Ends with 1 where
+ * a figure is not reached.
+ */
+const scenarios: Record<string, (stage: Stage) => Promise<Figure[]>> = {
+  race: (stage) => race(stage, { rounds: 1_000, racers: 60 }),
+  sweeps: (stage) => sweeps(stage, { connections: 1_000, rounds: 20 }),
+  'client-secret': (stage) => clientSecret(stage, { connections: 1_000, sweeps: 5 }),
+  'dead-grants': (stage) => deadGrants(stage, { connections: 100, sweeps: 5 }),
+  throughput: (stage) => throughput(stage, { connections: 10_000, latencyMs: 100 }),
+  deletes: (stage) => deletes(stage, { connections: 200 }),
+};
+
+const directory = mkdtempSync(path.join(tmpdir(), 'reeve-chaos-'));
+const [postgres] = await Promise.all([
+  startPostgres(path.join(directory, 'postgres')),
+  bundle('test/world/worker.ts', path.join(directory, 'bundle')),
+]);
+const modules = readModules(path.join(directory, 'bundle'));
+const asked = process.argv.slice(2);
+let failures = 0;
+for (const [name, play] of Object.entries(scenarios)) {
+  if (asked.length > 0 && !asked.includes(name)) continue;
+  const worlds: World[] = [];
+  const stage = stageOf(worlds);
+  const started = Date.now();
+  try {
+    for (const { name: what, must, got, ok } of await play(stage)) {
+      if (!ok) failures += 1;
+      console.log(`${ok ? 'ok  ' : 'NOT '} ${name}: ${what}: ${got} (must be ${must})`);
+    }
+  } catch (error) {
+    failures += 1;
+    console.log(`NOT  ${name}: ${error instanceof Error ? error.stack : error}`);
+  } finally {
+    for (const world of worlds.reverse()) await world.close();
+    console.log(`     ${name}: ${((Date.now() - started) / 1000).toFixed(0)} s`);
+  }
+}
+await postgres.stop();
+rmSync(directory, { recursive: true, force: true });
+process.exit(failures === 0 ? 0 : 1);
+
+function stageOf(worlds: World[]): Stage {
+  const start = async (database: string, options: Partial<WorldOptions>): Promise<StagedWorld> => {
+    const world = await startWorld({
+      databaseUrl: postgres.url(database),
+      modules,
+      rateLimits: false,
+      directory: mkdtempSync(path.join(directory, 'world-')),
+      ...options,
+    });
+    worlds.push(world);
+    return {
+      ...world,
+      database,
+      databases: postgres,
+      sql: async (text, values) => (await postgres.run(database, text, values ?? [])).rows,
+    };
+  };
+  return {
+    async open(options = {}) {
+      const database = `chaos_${process.hrtime.bigint()}`;
+      await postgres.create(database);
+      await applySchema(postgres, database);
+      await seed(postgres, database);
+      return start(database, options);
+    },
+    beside: (world) => start(world.database, neighbourOptions(world)),
+  };
+}

@@ -1,0 +1,116 @@
+import { openClock } from '../../world/clock.ts';
+import { fire, type Stage, type StagedWorld } from '../stage.ts';
+import { type Event, look, type Row, type Seen } from './rows.ts';
+
+export const MINUTE = 60_000;
+export const HOUR = 60 * MINUTE;
+export const DAY = 24 * HOUR;
+export const WEEK = 7 * DAY;
+
+/** Real milliseconds in which the queue is worked off. */
+const PATIENCE = 10_000;
+
+/** Where people go to sign in. */
+const BROWSER = /(\/authorize|\/dialog\/oauth|\/portal\/auth|\/oauth2\/v2\/auth)$/;
+
+interface Governed {
+  world: StagedWorld;
+  fired: number;
+  seen: Seen;
+}
+
+/** What is looked for around each firing of the cron. */
+export interface Watch {
+  /** The rows as the cron finds them; nothing has looked after them since the firing before. */
+  found(rows: readonly Row[]): void;
+  left(rows: readonly Row[]): void;
+  happened(events: readonly Event[]): void;
+}
+
+export type Days = Awaited<ReturnType<typeof openDays>>;
+
+/**
+ * Worlds whose days pass. The cron fires on a grid of `step` milliseconds, in a world at each point at which any of
+ * its rows may be due, and once an hour besides; at the others it would find nothing.
+ */
+export async function openDays(
+  stage: Stage,
+  { begin, step, environments }: { begin: number; step: number; environments: Record<string, string>[] },
+) {
+  const clock = openClock(begin);
+  const governed: Governed[] = [];
+  const calls = new Map<string, number[]>();
+  /** What else is to be done when. */
+  const agenda: { at: number; run: () => unknown }[] = [];
+  const counts = { firings: 0, unsettled: 0 };
+
+  for (const env of environments) {
+    const world = await stage.open({ now: clock.now, hurried: true, rateLimits: false, env });
+    await clock.rule(world);
+    world.gateway.decide(({ provider, path }) => {
+      if (BROWSER.test(path)) return undefined;
+      const times = calls.get(provider) ?? [];
+      calls.set(provider, times);
+      times.push(clock.now());
+      return undefined;
+    });
+    governed.push({ world, fired: clock.now(), seen: { rows: [], events: [], revocation: Infinity } });
+  }
+
+  const isBusy = (row: Row) => row.refresh <= clock.now() || row.leased > clock.now();
+
+  async function firing(at: Governed, watch: Watch): Promise<void> {
+    const since = at.fired - MINUTE;
+    watch.found((await look(at.world, clock.now())).rows);
+    at.fired = clock.now();
+    counts.firings += 1;
+    const t0=performance.now();
+    await fire(at.world);
+    const t1=performance.now();
+    at.seen = await look(at.world, since);
+    const t2=performance.now();
+    for (const until = Date.now() + PATIENCE; at.seen.rows.some(isBusy) && Date.now() < until; ) {
+      await new Promise((resolve) => setTimeout(resolve, 2));
+      at.seen = await look(at.world, since);
+    }
+    const t3=performance.now(); console.log('fire',(t1-t0).toFixed(1),'look',(t2-t1).toFixed(1),'settle',(t3-t2).toFixed(1));
+    if (at.seen.rows.some(isBusy)) counts.unsettled += 1;
+    watch.left(at.seen.rows);
+    watch.happened(at.seen.events);
+    at.world.logs.length = 0;
+    at.world.gateway.calls.length = 0;
+  }
+
+  /** The next point of the grid at which the cron may find something. */
+  function next({ fired, seen }: Governed): number {
+    const moments = [fired + HOUR, seen.revocation, ...seen.rows.map(({ refresh }) => refresh)];
+    for (const { status, ends, wasTold } of seen.rows) {
+      if (status !== 'connected') continue;
+      moments.push(ends, ...(wasTold ? [] : [ends - WEEK - 2 * HOUR]));
+    }
+    return Math.ceil(Math.max(Math.min(...moments), fired + 1) / step) * step;
+  }
+
+  async function lookAgain(): Promise<void> {
+    for (const each of governed) each.seen = await look(each.world, clock.now());
+  }
+
+  async function pass(until: number, watch: Watch): Promise<void> {
+    await lookAgain();
+    while (clock.now() < until) {
+      agenda.sort((a, b) => a.at - b.at);
+      const [first] = agenda;
+      const at = Math.min(until, first?.at ?? Infinity, ...governed.map(next));
+      const a0=performance.now();await clock.advance(Math.max(0, at - clock.now()));console.log('advance',(performance.now()-a0).toFixed(1));
+      if (first && first.at <= at) {
+        agenda.shift();
+        await first.run();
+        // Whoever is connected by it may be due at once.
+        await lookAgain();
+      }
+      await Promise.all(governed.filter((each) => next(each) <= at).map((each) => firing(each, watch)));
+    }
+  }
+
+  return { clock, worlds: governed.map(({ world }) => world), calls, agenda, counts, pass };
+}

@@ -1,0 +1,110 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { Client, type Reply } from '../../support/client.ts';
+import { connectByOAuth } from '../../support/flows.ts';
+import { connect, issueKey } from '../../support/keys.ts';
+import { type Life, lives } from '../../support/lives.ts';
+import { LIFETIME as ofGoogle } from '../../world/providers/google-ads/grants.ts';
+import { LIFETIME as ofMeta } from '../../world/providers/meta/records.ts';
+import type { StagedWorld } from '../stage.ts';
+import { DAY } from './days.ts';
+
+/** developer.zendesk.com/documentation/api-basics/authentication/oauth-migration */
+export const LAST_API_TOKENS = Date.parse('2027-04-30T00:00:00Z');
+
+/** What somebody connects with, and connects again with once it has ended. */
+interface Terms {
+  /** Options of the nth key. */
+  key?: (nth: number) => Record<string, string>;
+  account?: string;
+  /** Milliseconds that the nth credential lives, however often it is renewed; absent where it has no end. */
+  lasts?: (nth: number, now: number) => number | undefined;
+  /** Nobody ever tests it. */
+  isIdle?: boolean;
+}
+
+/** One connection of one person over all the days. */
+export interface Tenure extends Terms {
+  name: string;
+  provider: string;
+  world: StagedWorld;
+  client: Client;
+}
+
+const lifeOf = (provider: string, way: RegExp = /./): Life => {
+  const life = lives.find((each) => each.provider === provider && way.test(each.way));
+  if (!life) throw new Error(`no life of ${provider}`);
+  return life;
+};
+
+const vercel = (...days: number[]): Terms => ({
+  key: (nth) => ({ expiresIn: String((days[nth] ?? 60) * 86_400) }),
+  lasts: (nth) => (days[nth] ?? 60) * DAY,
+});
+
+/** Everything there is, GitHub as an OAuth App; then GitHub as an App, and what differs at the other providers. */
+function castOf(usual: StagedWorld, other: StagedWorld): [StagedWorld, Life, string, Terms][] {
+  const ends: Record<string, Terms> = {
+    meta: { lasts: () => ofMeta.long * 1_000 },
+    figma: { lasts: () => 90 * DAY },
+    'an old API token': {
+      key: (nth) => ({ kind: nth === 0 ? 'api_token' : 'oauth_client', subdomain: 'globex' }),
+      lasts: (nth, now) => (nth === 0 ? LAST_API_TOKENS - now : undefined),
+    },
+  };
+  const most = lives
+    .filter(({ way }) => way !== 'a GitHub App')
+    .map((life): [StagedWorld, Life, string, Terms] => {
+      return [usual, life, life.way, ends[life.way] ?? ends[life.provider] ?? {}];
+    });
+  const extended = { lasts: () => ofMeta.data * 1_000 };
+  return [
+    ...most,
+    [other, lifeOf('github', /GitHub App/), 'a GitHub App', {}],
+    [other, lifeOf('google_ads'), 'signing in, Testing', { lasts: () => ofGoogle.testing * 1_000 }],
+    [other, lifeOf('slack'), 'signing in, without rotation', {}],
+    [other, lifeOf('meta'), 'signing in, exchanges extend', extended],
+    [other, lifeOf('meta'), 'the same, idle', { ...extended, account: 'Otto Brandt', isIdle: true }],
+    [other, lifeOf('vercel'), 'a token of 2 days, then 30', vercel(2, 30)],
+    [other, lifeOf('vercel'), 'a token of 9 days, then 45', vercel(9, 45)],
+  ];
+}
+
+/** Connects them all, each a person's own. */
+export async function settle(usual: StagedWorld, other: StagedWorld): Promise<Tenure[]> {
+  usual.store('slack').set('settings.rotation', true);
+  usual.store('github').set('settings.expiring', true);
+  other.store('google_ads').set('settings.testing', true);
+  other.store('meta').set('settings.exchangeExtends', true);
+  const tenures: Tenure[] = [];
+  for (const [world, life, way, terms] of castOf(usual, other)) {
+    const token = `session-${randomBytes(24).toString('base64url')}`;
+    const hash = createHash('sha256').update(token).digest('hex');
+    await world.sql(
+      `with person as (insert into users (name) values ('Somebody') returning id)
+       insert into sessions (id, user_id, expires_at) select $1, id, now() + interval '1 year' from person`,
+      [hash],
+    );
+    const { key } = life;
+    tenures.push({
+      ...(key && { key: () => key }),
+      ...terms,
+      name: `${life.provider} by ${way}`,
+      provider: life.provider,
+      world,
+      client: new Client(world, token),
+    });
+  }
+  return tenures;
+}
+
+/** Connects, or connects again. */
+export async function connectAgain(
+  { world, client, provider, key, account }: Tenure,
+  nth: number,
+): Promise<Reply> {
+  const reply = key
+    ? await connect(client, provider, issueKey(world, provider, key(nth)))
+    : await connectByOAuth(client, provider, account === undefined ? {} : { account });
+  if (reply.status !== 200 && reply.status !== 201) throw new Error(`${provider}: ${reply.text}`);
+  return reply;
+}

@@ -1,0 +1,41 @@
+import type { Databases } from '../world/postgres.ts';
+import type { World, WorldOptions } from '../world/world.ts';
+
+/** A world with its database at hand. */
+export interface StagedWorld extends World {
+  database: string;
+  databases: Databases;
+  sql(text: string, values?: unknown[]): Promise<Record<string, unknown>[]>;
+}
+
+/** Where scenarios are played: in the harness, or in a test. */
+export interface Stage {
+  open(options?: Partial<WorldOptions>): Promise<StagedWorld>;
+  /** Another Worker on the database, the providers and the KMS of a world. */
+  beside(world: StagedWorld): Promise<StagedWorld>;
+}
+
+/** What a Worker must be told to live in another one's world. */
+export function neighbourOptions(world: StagedWorld): Partial<WorldOptions> {
+  const shared = Object.entries(world.bindings).filter(([name]) =>
+    /_CLIENT_(ID|SECRET)$|^STATE_KEY$|^AWS_|^KMS_/.test(name),
+  );
+  return { env: Object.fromEntries(shared), providerGateway: world.gateway.url };
+}
+
+/** Fires the cron of a Worker. */
+export async function fire(world: World): Promise<void> {
+  await fetch(`${world.url}/cdn-cgi/handler/scheduled?cron=${encodeURIComponent('* * * * *')}`);
+}
+
+/** Waits until nobody refreshes and nothing is due. */
+export async function settled(world: StagedWorld, milliseconds = 120_000): Promise<void> {
+  for (const end = Date.now() + milliseconds; Date.now() < end; ) {
+    const [row] = await world.sql(
+      'select count(*)::integer as busy from connections where refresh_at <= now() or lease_until > now()',
+    );
+    if (row?.busy === 0) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error('the refreshes did not settle');
+}
