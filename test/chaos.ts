@@ -1,10 +1,12 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { claimPlan } from './chaos/claim-plan.ts';
 import { clientSecret } from './chaos/client-secret.ts';
 import { deadGrants } from './chaos/dead-grants.ts';
 import { deletes } from './chaos/deletes.ts';
 import type { Figure } from './chaos/figures.ts';
+import { kills } from './chaos/kills.ts';
 import { race } from './chaos/race.ts';
 import { neighbourOptions, type Stage, type StagedWorld } from './chaos/stage.ts';
 import { sweeps } from './chaos/sweeps.ts';
@@ -24,6 +26,8 @@ const scenarios: Record<string, (stage: Stage) => Promise<Figure[]>> = {
   'client-secret': (stage) => clientSecret(stage, { connections: 1_000, sweeps: 5 }),
   'dead-grants': (stage) => deadGrants(stage, { connections: 100, sweeps: 5 }),
   throughput: (stage) => throughput(stage, { connections: 10_000, latencyMs: 100 }),
+  kills: (stage) => kills(stage, { each: 100, atOnce: 20 }),
+  'claim-plan': (stage) => claimPlan(stage, { few: 10_000, many: 1_000_000 }),
   deletes: (stage) => deletes(stage, { connections: 200 }),
 };
 

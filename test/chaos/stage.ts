@@ -28,14 +28,16 @@ export async function fire(world: World): Promise<void> {
   await fetch(`${world.url}/cdn-cgi/handler/scheduled?cron=${encodeURIComponent('* * * * *')}`);
 }
 
-/** Waits until nobody refreshes and nothing is due. */
+/** Waits until nobody refreshes and nothing is due; the cron goes on meanwhile. */
 export async function settled(world: StagedWorld, milliseconds = 120_000): Promise<void> {
-  for (const end = Date.now() + milliseconds; Date.now() < end; ) {
+  const end = Date.now() + milliseconds;
+  for (let looks = 0; Date.now() < end; looks += 1) {
     const [row] = await world.sql(
       'select count(*)::integer as busy from connections where refresh_at <= now() or lease_until > now()',
     );
     if (row?.busy === 0) return;
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    if (looks % 10 === 9) await fire(world);
   }
   throw new Error('the refreshes did not settle');
 }

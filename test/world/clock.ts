@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { CLOCK_SWITCH } from './clock-switch.ts';
 import type { Databases } from './postgres.ts';
 
@@ -22,26 +23,28 @@ export interface Clock {
  */
 export function openClock(start = Date.now()): Clock {
   let shift = start - Date.now();
-  const ruled = new Map<string, Ruled>();
+  const ruled = new Map<string, pg.Pool>();
 
-  async function tell({ url, database, databases }: Ruled): Promise<void> {
+  async function tell([url, pool]: [string, pg.Pool]): Promise<void> {
     const [told] = await Promise.all([
       fetch(`${url}${CLOCK_SWITCH}?shift=${shift}`),
-      databases.run(database, 'update clock.shift set milliseconds = $1', [shift]),
+      pool.query('update clock.shift set milliseconds = $1', [shift]),
     ]);
     if (!told.ok) throw new Error(`the Worker's clock does not move: ${told.status}`);
   }
 
   return {
     now: () => Date.now() + shift,
-    async rule(world) {
-      await world.databases.run(world.database, ruling(world.database));
-      ruled.set(world.url, world);
-      await tell(world);
+    async rule({ url, database, databases }) {
+      await databases.run(database, ruling(database));
+      const pool = new pg.Pool({ connectionString: databases.url(database), max: 1, allowExitOnIdle: true });
+      pool.on('error', () => undefined);
+      ruled.set(url, pool);
+      await tell([url, pool]);
     },
     async advance(milliseconds) {
       shift += milliseconds;
-      await Promise.all([...ruled.values()].map(tell));
+      await Promise.all([...ruled].map(tell));
     },
   };
 }

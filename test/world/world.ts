@@ -65,6 +65,8 @@ export interface World {
   /** Ends all misbehaviour, and starts all counts anew. */
   reset(): void;
   store(part: string): Store;
+  /** Kills the Worker where it stands; the rest of the world goes on. */
+  kill(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -205,6 +207,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     } as V4MiniflareOptions),
   );
   await miniflare.ready;
+  let isKilled = false;
 
   return {
     url,
@@ -225,8 +228,12 @@ export async function startWorld(options: WorldOptions): Promise<World> {
       Object.assign(kv, { get: 0, put: 0 });
     },
     store: stores.of,
-    close: async () => {
+    kill: async () => {
+      isKilled = true;
       await miniflare.dispose();
+    },
+    close: async () => {
+      if (!isKilled) await miniflare.dispose();
       await Promise.all([gateway.close(), neon.close(), kms.close(), agent.close()]);
       stores.close();
     },

@@ -1,4 +1,4 @@
-import type { StagedWorld } from '../stage.ts';
+import type pg from 'pg';
 
 export interface Row {
   id: string;
@@ -24,9 +24,9 @@ export interface Seen {
   revocation: number;
 }
 
-/** What stands in a world's tables, times as milliseconds since 1970 and Infinity for none; events since `since`. */
-export async function look(world: StagedWorld, since: number): Promise<Seen> {
-  const [row] = await world.sql(
+/** What stands in the tables of a world, times as milliseconds since 1970 and Infinity for none; events since `since`. */
+export async function look(pool: pg.Pool, since: number): Promise<Seen> {
+  const { rows } = await pool.query(
     `select (select coalesce(json_agg(r), '[]') from (
        select id, status, ${ms('expires_at')} as expires, ${ms('refresh_at')} as refresh,
          ${ms('lease_until')} as leased, ${ms('reauthorize_by')} as ends,
@@ -37,7 +37,7 @@ export async function look(world: StagedWorld, since: number): Promise<Seen> {
      ) e) as events, (select ${ms('min(next_attempt_at)')} from revocations) as revocation`,
     [since],
   );
-  const seen = row as unknown as {
+  const seen = rows[0] as {
     rows: (Row & Record<'expires' | 'refresh' | 'leased' | 'ends', number | null>)[];
     events: Event[];
     revocation: number | null;

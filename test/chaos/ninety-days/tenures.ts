@@ -18,6 +18,8 @@ interface Terms {
   account?: string;
   /** Milliseconds that the nth credential lives, however often it is renewed; absent where it has no end. */
   lasts?: (nth: number, now: number) => number | undefined;
+  /** How often they connect; without it, whenever an end has come. */
+  times?: number;
   /** Nobody ever tests it. */
   isIdle?: boolean;
 }
@@ -60,12 +62,12 @@ function castOf(usual: StagedWorld, other: StagedWorld): [StagedWorld, Life, str
   return [
     ...most,
     [other, lifeOf('github', /GitHub App/), 'a GitHub App', {}],
-    [other, lifeOf('google_ads'), 'signing in, Testing', { lasts: () => ofGoogle.testing * 1_000 }],
+    [other, lifeOf('google_ads'), 'signing in, Testing', { lasts: () => ofGoogle.testing * 1_000, times: 2 }],
     [other, lifeOf('slack'), 'signing in, without rotation', {}],
     [other, lifeOf('meta'), 'signing in, exchanges extend', extended],
     [other, lifeOf('meta'), 'the same, idle', { ...extended, account: 'Otto Brandt', isIdle: true }],
-    [other, lifeOf('vercel'), 'a token of 2 days, then 30', vercel(2, 30)],
-    [other, lifeOf('vercel'), 'a token of 9 days, then 45', vercel(9, 45)],
+    [other, lifeOf('vercel'), 'a token of 12 hours, then 30 days', vercel(0.5, 30)],
+    [other, lifeOf('vercel'), 'a token of 7½ days, then 45', vercel(7.5, 45)],
   ];
 }
 
