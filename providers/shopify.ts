@@ -89,6 +89,8 @@ export const shopify = {
       },
       // https://shopify.dev/changelog/more-resilient-refreshes-for-expiring-offline-access-tokens
       reuse: 'until_successor_used',
+      // https://shopify.dev/docs/apps/build/authentication-authorization/access-tokens/offline-access-tokens
+      onePairPerGrant: true,
       dead: ['invalid_grant'],
     },
     clientErrors: ['invalid_client'],

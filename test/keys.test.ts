@@ -5,7 +5,7 @@ import { dataKeyIdOf } from '../lib/envelope.ts';
 import { keyRotation } from './chaos/key-rotation.ts';
 import { authorize, connectByOAuth, consent, present } from './support/flows.ts';
 import { type KeysRun, runKeys } from './support/keys-command.ts';
-import { openWorld, type TestWorld, teams } from './support/open-world.ts';
+import { openWorld, type TestWorld, teams, users } from './support/open-world.ts';
 import { stage } from './support/stage.ts';
 import { until } from './support/trips.ts';
 import { githubTokens } from './world/providers/github.ts';
@@ -48,7 +48,6 @@ describe('keys:rewrap', () => {
     expect(ran.lines.at(-1)).toEqual({ event: 'rewrapped', rewrapped: 2, refused: 0, kms_key_id: arn });
     expect(await world.sql('select distinct kms_key_id from data_keys')).toEqual([{ kms_key_id: arn }]);
     expect(await world.sql('select * from connections order by id')).toEqual(before);
-    expect((await run(world, ['rewrap'], { KMS_KEY_ID: next })).lines).toMatchObject([{ rewrapped: 0 }]);
 
     // Another isolate, which has not cached what it once unwrapped.
     const other = await world.reopen();
@@ -69,9 +68,7 @@ describe('keys:rewrap', () => {
     world.kms.faults.disable('reeve-connectors', false);
     world.kms.faults.throttle(2);
     done(await run(world, ['rewrap'], { KMS_KEY_ID: next }));
-    expect(await world.sql('select count(distinct kms_key_id)::integer as n from data_keys')).toEqual([
-      { n: 1 },
-    ]);
+    expect((await run(world, ['rewrap'], { KMS_KEY_ID: next })).lines).toMatchObject([{ rewrapped: 0 }]);
   });
 
   test('tells a wrapped key that KMS does not know as that tenant’s, and does the others', async () => {
@@ -142,23 +139,26 @@ describe('keys:rotate', () => {
 
   test('tells what does not open, leaves it, and does the rest', async () => {
     const world = await connectedWorld();
+    expect((await connectByOAuth(world.grace, 'github', { account: 'octocat' })).status).toBe(200);
+    await world.sql('update connections set tenant_id = $1 where user_id = $2', [teams.theirs, users.grace]);
     await world.sql(
       `update connections set credential = set_byte(credential, 40, get_byte(credential, 40) # 1)
        where tenant_id = $1`,
       [teams.theirs],
     );
     const ran = await run(world, ['rotate']);
-    notDone(ran, /^not done: 1 rows do not open/);
+    notDone(ran, /^not done: 2 rows do not open/);
     expect(ran.lines).toContainEqual(
       expect.objectContaining({ event: 'unreadable', tenant_id: teams.theirs, provider_id: 'github' }),
     );
     expect(await tested(world.ada)).toBe('connected');
     // The rotation is over all the same: the next one is another.
-    expect((await connectByOAuth(world.mallory, 'github', { query: { replace: 'true' } })).status).toBe(200);
+    expect((await connectByOAuth(world.mallory, 'github', { account: 'hubot' })).status).toBe(200);
+    expect((await connectByOAuth(world.grace, 'github', { account: 'octocat' })).status).toBe(200);
     const another = await run(world, ['rotate']);
     done(another);
     expect(another.lines[0]).toEqual({ event: 'rotation_begun', retired: 2, unfinished: 0 });
-  });
+  }, 60_000);
 
   test('a write whose answer was lost is known again after its row was sealed anew', async () => {
     const world = await connectedWorld();
@@ -227,10 +227,6 @@ describe('keys:destroy', () => {
     const noKms = { AWS_REGION: '', AWS_ACCESS_KEY_ID: '', AWS_SECRET_ACCESS_KEY: '', KMS_KEY_ID: '' };
     notDone(await run(world, ['destroy', crypto.randomUUID()], noKms), /has no data keys/);
     notDone(await run(world, ['rotate'], noKms), /settings missing or not valid: AWS_REGION.*KMS_KEY_ID/);
-    notDone(
-      await run(world, ['rewrap'], { DATABASE_URL: '' }),
-      /settings missing or not valid: DATABASE_URL/,
-    );
     for (const words of [['turn'], ['destroy', 'ours', '--yes'], ['rotate', '--all']])
       notDone(await run(world, words), /npm run keys:rotate/);
   });

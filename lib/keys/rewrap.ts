@@ -8,8 +8,8 @@ const BATCH = 100;
 
 /**
  * Wraps every data key with the KMS key of the settings, until none is left that another has wrapped. Nothing that
- * the data keys have sealed changes. Each row is guarded by what it was wrapped as, so that it can be broken off at any time and begun again, and
- * run beside itself.
+ * the data keys have sealed changes. Each row is guarded by what it was wrapped as, so that this can be broken off at
+ * any time, begun again, and run beside itself.
  */
 export async function rewrap({ postgres, kms, say }: Tools): Promise<void> {
   const arn = await kms.keyArn();

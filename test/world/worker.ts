@@ -1,6 +1,6 @@
 import worker from '../../functions/index.ts';
 import { CLOCK_SWITCH } from './clock-switch.ts';
-import { KV_LOG, KV_SWITCH } from './kv-log.ts';
+import { KV_LOG, KV_SWITCH, QUEUE_SWITCH } from './kv-log.ts';
 
 type LocalEnv = Env & { PROVIDER_GATEWAY: string };
 
@@ -17,6 +17,10 @@ export default {
     if (pathname === '/cdn-cgi/handler/scheduled') return fire(searchParams.get('cron') ?? '', env);
     if (pathname === KV_SWITCH) {
       isKvDown = searchParams.has('down');
+      return new Response('ok');
+    }
+    if (pathname === QUEUE_SWITCH) {
+      areQueuesDown = searchParams.has('down');
       return new Response('ok');
     }
     if (pathname === CLOCK_SWITCH) {
@@ -49,7 +53,12 @@ async function fire(cron: string, env: LocalEnv): Promise<Response> {
 const made = new WeakMap<LocalEnv, LocalEnv>();
 
 function localised(env: LocalEnv): LocalEnv {
-  const known = made.get(env) ?? { ...env, STATES: watched(env.STATES) };
+  const known = made.get(env) ?? {
+    ...env,
+    STATES: watched(env.STATES),
+    REVOCATIONS: breakable(env.REVOCATIONS),
+    REFRESHES: breakable(env.REFRESHES),
+  };
   made.set(env, known);
   return known;
 }
@@ -67,6 +76,22 @@ function moveClock(shift: number): void {
 }
 
 let isKvDown = false;
+
+let areQueuesDown = false;
+
+/** Takes nothing while the queues are down. */
+function breakable(queue: Queue): Queue {
+  return new Proxy(queue, {
+    get(target, name) {
+      const member: unknown = Reflect.get(target, name);
+      if (typeof member !== 'function') return member;
+      return async (...words: unknown[]) => {
+        if (areQueuesDown) throw new Error('the queues are down');
+        return Reflect.apply(member, target, words);
+      };
+    },
+  });
+}
 
 /** Tells each get and put; whatever is asked fails while KV is down. */
 function watched(kv: KVNamespace): KVNamespace {

@@ -13,7 +13,7 @@ import { type Module, root } from './bundle.ts';
 import type { Descriptions } from './descriptions.ts';
 import { type Gateway, startGateway } from './gateway.ts';
 import { type Kms, startKms } from './kms.ts';
-import { KV_LOG, KV_SWITCH } from './kv-log.ts';
+import { KV_LOG, KV_SWITCH, QUEUE_SWITCH } from './kv-log.ts';
 import { endLeftover } from './leftover.ts';
 import { isLoopback, requireLoopback } from './loopback.ts';
 import { type Neon, startNeon } from './neon.ts';
@@ -62,6 +62,8 @@ export interface World {
   kv: Record<'get' | 'put', number>;
   /** Makes every operation on KV fail, or work again. */
   kvDown(isDown: boolean): Promise<void>;
+  /** Makes the queues take nothing, or work again. */
+  queuesDown(areDown: boolean): Promise<void>;
   /** Ends all misbehaviour, and starts all counts anew. */
   reset(): void;
   store(part: string): Store;
@@ -220,6 +222,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     logs,
     kv,
     kvDown: async (isDown) => void (await fetch(`${url}${KV_SWITCH}${isDown ? '?down' : ''}`)),
+    queuesDown: async (areDown) => void (await fetch(`${url}${QUEUE_SWITCH}${areDown ? '?down' : ''}`)),
     reset: () => {
       gateway.reset();
       neon.faults.reset();
