@@ -6,6 +6,7 @@ import { clientSecret } from './chaos/client-secret.ts';
 import { deadGrants } from './chaos/dead-grants.ts';
 import { deletes } from './chaos/deletes.ts';
 import type { Figure } from './chaos/figures.ts';
+import { keyRotation } from './chaos/key-rotation.ts';
 import { kills } from './chaos/kills.ts';
 import { race } from './chaos/race.ts';
 import { neighbourOptions, type Stage, type StagedWorld } from './chaos/stage.ts';
@@ -28,6 +29,7 @@ const scenarios: Record<string, (stage: Stage) => Promise<Figure[]>> = {
   throughput: (stage) => throughput(stage, { connections: 10_000, latencyMs: 100 }),
   kills: (stage) => kills(stage, { each: 100, atOnce: 20 }),
   'claim-plan': (stage) => claimPlan(stage, { few: 10_000, many: 1_000_000 }),
+  'key-rotation': (stage) => keyRotation(stage, { rows: 10_000, kills: 5 }),
   deletes: (stage) => deletes(stage, { connections: 200 }),
 };
 

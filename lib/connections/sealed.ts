@@ -16,9 +16,10 @@ export interface SealedRow extends DataKeyColumns {
   version: number;
   credential: Uint8Array;
   refresh_token: Uint8Array | null;
+  previous_refresh_token?: Uint8Array | null;
 }
 
-type SealedField = 'credential' | 'refresh_token';
+type SealedField = Binding['field'];
 
 /**
  * Opens a row's credential, or its refresh token: at most one call to KMS. Where the envelope or its key does not belong to the row

@@ -55,12 +55,13 @@ export async function refresh(services: Services, row: Claimed): Promise<Result>
   }
 
   let outcome: Outcome = await askForTokens(services, provider, { token: opened.token, config: row.config });
-  let adopted: Opened | undefined;
+  let isAdopted = false;
   if (outcome.outcome === 'dead') {
-    const found = await adoptFromSibling(services, provider, row);
+    outcome = (await askWithPrevious(services, provider, row)) ?? outcome;
+    const found = outcome.outcome === 'dead' ? await adoptFromSibling(services, provider, row) : undefined;
     if (found) {
       outcome = { outcome: 'renewed', tokens: found.tokens };
-      adopted = opened;
+      isAdopted = true;
     }
   }
   if (outcome.outcome !== 'renewed') return fail(services, row, outcome, provider);
@@ -75,7 +76,7 @@ export async function refresh(services: Services, row: Claimed): Promise<Result>
   }
   // The row has moved on, or its owner has ended it: nobody will use these.
   const client = findClient(services.env, provider);
-  if (client && !adopted) {
+  if (client && !isAdopted) {
     await discardToken(services, provider, {
       credential: outcome.tokens.accessToken,
       refreshToken: outcome.tokens.refreshToken,
@@ -86,6 +87,22 @@ export async function refresh(services: Services, row: Claimed): Promise<Result>
     });
   }
   return 'superseded';
+}
+
+/**
+ * Asks once more with the token that the standing one came in place of, where the provider lets that live until its
+ * successor has been used.
+ */
+async function askWithPrevious(
+  services: Services,
+  provider: Provider,
+  row: Claimed,
+): Promise<Outcome | undefined> {
+  const { auth } = provider;
+  const isKept = auth.type === 'oauth' && auth.refresh?.reuse === 'until_successor_used';
+  if (!isKept || !row.previous_refresh_token) return undefined;
+  const token = await openCredential(services, row, 'previous_refresh_token');
+  return askForTokens(services, provider, { token, config: row.config });
 }
 
 async function openRow(services: Services, row: Claimed): Promise<Opened> {
