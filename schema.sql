@@ -105,7 +105,8 @@ create index if not exists connections_by_grant on connections (provider, grant_
 create index if not exists connections_by_data_key on connections (data_key_id);
 -- The cron reads no more than these two.
 drop index if exists connections_due;
-create index if not exists connections_by_refresh on connections (refresh_at) include (id) where refresh_at is not null;
+drop index if exists connections_by_refresh;
+create index if not exists connections_by_due on connections (refresh_at) include (id, provider) where refresh_at is not null;
 create index if not exists connections_by_ending on connections (reauthorize_by) include (id, expiring_told)
   where reauthorize_by is not null and status = 'connected';
 

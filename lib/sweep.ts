@@ -5,8 +5,8 @@ import type { Services } from './services.ts';
 const PER_FIRING = 5_000;
 
 /**
- * Forgets what has no use any more: states an hour past their end, when no copy in KV can name them; what connections
- * and grants of people who are gone have left; an audit entry after 400 days, and an event after 30.
+ * Forgets what has no use any more: states an hour past their end, when no copy in KV can name them; an audit entry
+ * after 400 days, and an event after 30.
  */
 export async function sweep({ postgres }: Services): Promise<Record<string, number>> {
   const [counts] = await postgres.rows(sql<{ states: number; audit: number; events: number }>`

@@ -3,7 +3,7 @@ import { settle } from '../../lib/connections/unsettled.ts';
 import { logJob } from '../../lib/job-log.ts';
 import { message, type Message as QueueMessage } from '../../lib/queue.ts';
 import { refreshBatch } from '../../lib/refresh/batch.ts';
-import { writeRenewed } from '../../lib/refresh/renewed.ts';
+import { writeSpilled } from '../../lib/refresh/spill.ts';
 import { openServices, type Services } from '../../lib/services.ts';
 
 /**
@@ -30,7 +30,7 @@ async function work(services: Services, task: QueueMessage): Promise<Record<stri
       return refreshBatch(services, task.ids);
     case 'renewed':
       return {
-        outcome: (await writeRenewed(services, task)) ? 'renewed' : 'superseded',
+        outcome: await writeSpilled(services, task),
         provider_id: task.provider,
         connection_id: task.connection_id,
       };

@@ -28,7 +28,7 @@ export interface Keepable extends Verified {
   refreshTokenExpiresAt?: Date | undefined;
   config: Config;
   grantId: string;
-  /** When the grant was given, for tokens: what ends it later ends them. */
+  /** When the grant was given at the earliest, for tokens, by PostgreSQL's clock: what ends it later ends them. */
   grantedAt?: Date | undefined;
 }
 

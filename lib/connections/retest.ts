@@ -1,10 +1,11 @@
 import { sql } from 'kysely';
-import type { Access, Config, Provider } from '../../providers/provider.ts';
+import type { Config, Provider } from '../../providers/provider.ts';
 import { type Caller, callerTables, requireScope, type ScopeRow, scopeColumns } from '../access.ts';
 import { requireClient } from '../catalog.ts';
 import { notice } from '../notices.ts';
 import { Problem } from '../problem.ts';
 import { freshen, type Used } from '../refresh/on-demand.ts';
+import { isRenewable } from '../refresh/outcome.ts';
 import type { Services } from '../services.ts';
 import { type ConnectionRow, type ConnectionStatus, connectionColumns } from './row.ts';
 import { missingScopes } from './scopes.ts';
@@ -34,18 +35,26 @@ export async function retest(services: Services, caller: Caller, provider: Provi
     if (sealed.status !== 'connected') return standing(services, sealed.connection_id);
   }
 
-  const credential = await openCredential(services, sealed);
-  const { status, verified, error } = await outcomeOf(services, provider, {
-    credential,
-    config: sealed.config,
-    client: requireClient(services.env, provider),
-    pinned: sealed.account_id,
-  });
+  let outcome = await outcomeOf(services, provider, sealed);
+  // A token that is refused may be one that another has come in place of; the grant's own word is what counts. Of
+  // a key each token stands for itself.
+  if (
+    provider.auth.type === 'oauth' &&
+    outcome.error?.code === 'invalid_credential' &&
+    (await freshen(services, provider, sealed, true)) === 'changed'
+  ) {
+    sealed = await readTested(services, caller, provider);
+    if (sealed.status !== 'connected') return standing(services, sealed.connection_id);
+    outcome = await outcomeOf(services, provider, sealed);
+  }
+  const { status, verified, error } = outcome;
   const scopes = verified?.scopes ?? sealed.scopes;
   const written = await services.postgres.rows(sql<ConnectionRow>`
     with before as (
       select status from connections c
       where c.id = ${sealed.connection_id}::uuid and c.version = ${sealed.version}
+        -- Where it is being renewed, the refused token may be the one before.
+        and (${status === 'connected'} or c.lease_id is null)
       for update
     ),
     written as (
@@ -57,12 +66,14 @@ export async function retest(services: Services, caller: Caller, provider: Provi
           then ${missingScopes(provider, verified && { ...verified, scopes })}::text[] else c.missing_scopes end,
         refresh_at = case
           when ${status !== 'connected'} then null
-          when before.status <> 'connected' and c.refresh_token is not null then now()
+          when before.status <> 'connected' and ${isRenewable(provider, sealed.refresh_token !== null)} then now()
           else c.refresh_at end,
         last_error_code = ${error?.code ?? null},
         last_error_message = ${error?.message ?? null},
         last_error_at = case when ${error !== undefined} then now() end,
-        reauthorize_by = coalesce(${verified?.endsAt ?? null}::timestamptz, c.reauthorize_by),
+        -- What works past the end that we have reckoned has another, which nobody tells.
+        reauthorize_by = coalesce(${verified?.endsAt ?? null}::timestamptz,
+          case when not ${status === 'connected'} or c.reauthorize_by > now() then c.reauthorize_by end),
         updated_at = now()
       from before
       where c.id = ${sealed.connection_id}::uuid and c.version = ${sealed.version}
@@ -83,7 +94,7 @@ async function readTested(services: Services, caller: Caller, provider: Provider
     with ${callerTables(caller)}
     select ${scopeColumns}, c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version, c.status,
       c.credential, c.refresh_token, c.config, c.account_id, c.scopes, c.expires_at,
-      c.refresh_at is not null as is_renewable, ${dataKeyColumns}
+      c.failures, c.refresh_token is not null as has_refresh_token, ${dataKeyColumns}
     from session left join scope on true
     left join connections c
       on c.user_id = scope.user_id and c.brand_id is not distinct from scope.brand_id and c.provider = ${provider.id}
@@ -106,11 +117,13 @@ async function standing({ postgres }: Services, id: string): Promise<ConnectionR
 }
 
 /** What the provider's word means for the connection. */
-async function outcomeOf(
-  services: Services,
-  provider: Provider,
-  access: Access & { pinned: string },
-): Promise<Outcome> {
+async function outcomeOf(services: Services, provider: Provider, sealed: TestedRow): Promise<Outcome> {
+  const access = {
+    credential: await openCredential(services, sealed),
+    config: sealed.config,
+    client: requireClient(services.env, provider),
+    pinned: sealed.account_id,
+  };
   try {
     const verified = await verify(provider, access, services.meter);
     if (verified.account.id === access.pinned) return { status: 'connected', verified };

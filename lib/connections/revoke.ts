@@ -13,6 +13,9 @@ const LAST_RETRY_SECONDS = 3_600;
 /** As long as one attempt may take at most, the provider's deadline and ours for PostgreSQL. */
 export const ATTEMPT_SECONDS = 20;
 
+/** How far our clock may be from what has written an end; who can renew a token does so this much sooner. */
+const CLOCK_MS = 300_000;
+
 /** A grant that is to be ended, as its row in `revocations` and its data key tell. */
 export type RevocationRow = SealedRow & {
   id: string;
@@ -133,14 +136,17 @@ async function isShared(
 /** The reason why a grant could not be ended, or undefined once it has. */
 async function endGrant(services: Services, row: RevocationRow): Promise<string | undefined> {
   const provider = findProvider(services.env, row.provider);
-  if (!provider || !('grant' in provider.revocation)) return undefined;
+  if (!provider) return 'unknown_provider';
+  if (!('grant' in provider.revocation)) return undefined;
   const ending = row.is_shared ? provider.revocation.token : provider.revocation.grant;
   // The grant is in use again and goes with the last of its connections.
   if (!ending) return undefined;
   const field =
     ending.tokenTypeHint === 'refresh_token' && row.refresh_token ? 'refresh_token' : 'credential';
   const hasExpired =
-    field === 'credential' && row.expires_at !== null && row.expires_at.getTime() <= Date.now();
+    field === 'credential' &&
+    row.expires_at !== null &&
+    row.expires_at.getTime() - (row.refresh_token ? CLOCK_MS : 0) <= Date.now();
   // The token that was made from a key ends by itself.
   if (hasExpired && provider.auth.type !== 'oauth') return undefined;
   try {

@@ -13,6 +13,8 @@ import type { ConnectionStatus } from './row.ts';
 
 /** What must be known before a credential may be kept: who asks, what stands there now, the key to seal with. */
 export interface Snapshot {
+  /** When it was taken, by PostgreSQL's clock. */
+  takenAt: Date;
   scope: Scope;
   existing: { id: string; status: ConnectionStatus; accountId: string; version: number } | undefined;
   dataKey: WrappedDataKey | undefined;
@@ -21,6 +23,7 @@ export interface Snapshot {
 export interface SnapshotRow extends ScopeRow, DataKeyColumns {
   /** Null only where an outer join found no session. */
   session_user_id: string | null;
+  taken_at: Date;
   existing_id: string | null;
   existing_status: ConnectionStatus;
   existing_account_id: string;
@@ -55,7 +58,7 @@ export function toDataKey(row: DataKeyColumns): WrappedDataKey | undefined {
 /** The body of the snapshot's select, behind `with` and `callerTables`. */
 export function snapshotSelect(providerId: string): RawBuilder<SnapshotRow> {
   return sql<SnapshotRow>`
-    select session.user_id as session_user_id, ${scopeColumns}, c.id as existing_id, c.status as existing_status, c.account_id as existing_account_id,
+    select now() as taken_at, session.user_id as session_user_id, ${scopeColumns}, c.id as existing_id, c.status as existing_status, c.account_id as existing_account_id,
       c.version as existing_version, ${dataKeyColumns}
     from session left join scope on true
     left join connections c
@@ -70,6 +73,7 @@ export function toSnapshot(row: SnapshotRow | undefined): Snapshot {
   const scope = requireScope(row);
   return {
     scope,
+    takenAt: row?.taken_at ?? new Date(),
     existing:
       row && row.existing_id !== null
         ? {

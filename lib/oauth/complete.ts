@@ -24,7 +24,6 @@ export async function complete(
   { state, code, flow, snapshot }: { state: string; code: string; flow: Flow; snapshot: Snapshot },
 ): Promise<ConnectionRow> {
   const key = await sealingKey(services, snapshot);
-  const grantedAt = new Date();
   const exchange = auth.exchange({
     client,
     code,
@@ -43,7 +42,7 @@ export async function complete(
       services,
       flow,
       provider,
-      { ...keepable(provider, auth, flow, tokens, verified), grantedAt },
+      { ...keepable(provider, auth, flow, tokens, verified), grantedAt: snapshot.takenAt },
       {
         snapshot,
         key,

@@ -29,7 +29,7 @@ class Batch {
   readonly #ids: readonly string[];
   readonly #waiting: Claimed[] = [];
   readonly #untouched: Claimed[] = [];
-  /** Refusals that concern all connections of a provider: who is claimed already need not hear them too. */
+  /** Refusals in a row that concern all connections of a provider: who is claimed already need not hear them too. */
   readonly #refusals = new Map<string, number>();
   #claiming: Promise<void> | undefined;
   #hasMore = true;
@@ -66,7 +66,7 @@ class Batch {
     this.#claiming ??= claim(this.#services, this.#ids, { limit: CHUNK })
       .then((rows) => {
         this.#waiting.push(...rows);
-        this.#hasMore = rows.length === CHUNK;
+        this.#hasMore = rows.length >= CHUNK;
       })
       .catch(() => {
         this.#hasMore = false;
@@ -83,7 +83,8 @@ class Batch {
       const result = await refresh(this.#services, row);
       this.#count(result, 1);
       const weight = result === 'rate_limited' ? REFUSALS : result === 'client_refused' ? 1 : 0;
-      this.#refusals.set(row.provider, (this.#refusals.get(row.provider) ?? 0) + weight);
+      const before = result === 'renewed' ? 0 : (this.#refusals.get(row.provider) ?? 0);
+      this.#refusals.set(row.provider, before + weight);
     } catch {
       // The lease runs out, and the row is due again.
       this.#count('failed', 1);

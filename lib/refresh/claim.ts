@@ -24,8 +24,16 @@ export interface Claimed extends SealedRow {
   last_error_code: string | null;
   previous_refresh_token: Uint8Array | null;
   lease_id: string;
+  /** PostgreSQL's clock, which all times in the row are compared with. */
+  claimed_at: Date;
   /** Milliseconds since 1970, by our clock. */
+  askedAt: number;
   leaseEnds: number;
+}
+
+/** What PostgreSQL's clock says now; ours may be minutes off. */
+export function databaseNow({ claimed_at, askedAt }: Claimed): number {
+  return claimed_at.getTime() + (Date.now() - askedAt);
 }
 
 /** Tokens of these are good for one use, and a second is punished. */
@@ -36,18 +44,23 @@ const strict = providers
 /**
  * Takes connections that are due, the longest waiting first and `limit` at most: one statement, in which of all who
  * ask at once one gets each. A lease that ran out is somebody who vanished; where a token works once, what they
- * may have got is waited for first. `evenEarly` takes those whose access token is about to end, due or not.
+ * may have got is waited for first. `version` takes what still stands as its user has seen it, due or not.
+ * Where somebody has made due what has ended, that is undone: a grant that is over is not asked about again.
  */
 export async function claim(
   { postgres }: Services,
   ids: readonly string[],
-  { limit, evenEarly = false }: { limit: number; evenEarly?: boolean },
+  { limit, version }: { limit: number; version?: number },
 ): Promise<Claimed[]> {
   const leaseId = uuidv7();
   const asked = Date.now();
-  const isDue = evenEarly ? sql`c.expires_at <= now() + interval '1 minute'` : sql`c.refresh_at <= now()`;
-  const rows = await postgres.rows(sql<Omit<Claimed, 'leaseEnds'>>`
-    with candidate as (
+  const isDue = version === undefined ? sql`c.refresh_at <= now()` : sql`c.version = ${version}::integer`;
+  const rows = await postgres.rows(sql<Omit<Claimed, 'askedAt' | 'leaseEnds'>>`
+    with ended as (
+      update connections c set refresh_at = null
+      where c.id = any (${ids}::uuid[]) and c.refresh_at is not null and (c.status <> 'connected' or c.credential is null)
+    ),
+    candidate as (
       select c.id, c.lease_id is not null and c.provider = any (${strict}::text[]) as is_settling
       from connections c
       where c.id = any (${ids}::uuid[]) and ${isDue} and c.status = 'connected' and c.credential is not null
@@ -78,9 +91,9 @@ export async function claim(
     )
     select c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version, c.credential,
       c.refresh_token, c.previous_refresh_token, c.account_id, c.grant_id, c.config, c.expires_at, c.reauthorize_by,
-      c.failures, c.last_error_code, c.lease_id, ${dataKeyColumns}
+      c.failures, c.last_error_code, c.lease_id, now() as claimed_at, ${dataKeyColumns}
     from mine c left join data_keys k on k.id = c.data_key_id`);
-  return rows.map((row) => ({ ...row, leaseEnds: asked + LEASE_SECONDS * 1000 }));
+  return rows.map((row) => ({ ...row, askedAt: asked, leaseEnds: asked + LEASE_SECONDS * 1000 }));
 }
 
 /** Gives connections back untouched; the next sweep takes them up. */
@@ -89,4 +102,11 @@ export async function release({ postgres }: Services, claimed: readonly Claimed[
   await postgres.rows(sql`
     update connections set lease_id = null, lease_until = null, refresh_at = now()
     where id = any (${ids}::uuid[]) and lease_id = any (${claimed.map((row) => row.lease_id)}::uuid[])`);
+}
+
+/** Gives back a connection that somebody has made due and nothing can renew; it is none the worse for that. */
+export async function undue({ postgres }: Services, row: Claimed): Promise<void> {
+  await postgres.rows(sql`
+    update connections set lease_id = null, lease_until = null, refresh_at = null
+    where id = ${row.connection_id}::uuid and version = ${row.version} and lease_id = ${row.lease_id}::uuid`);
 }

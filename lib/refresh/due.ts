@@ -16,8 +16,10 @@ export async function queueDue(services: Services): Promise<number> {
   return rows.length;
 }
 
-/** The longest waiting first. */
+/** The longest waiting first, and none of a provider that must be left alone: they would keep the others waiting. */
 export function dueQuery(limit: number) {
   return sql<{ id: string }>`
-    select id from connections where refresh_at <= now() order by refresh_at limit ${limit}`;
+    select id from connections
+    where refresh_at <= now() and provider not in (select provider from provider_states where paused_until > now())
+    order by refresh_at limit ${limit}`;
 }

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { notice } from '../notices.ts';
 import type { Services } from '../services.ts';
-import type { Claimed } from './claim.ts';
+import { type Claimed, databaseNow } from './claim.ts';
 import type { Outcome } from './outcome.ts';
 import { retryAt } from './schedule.ts';
 
@@ -11,6 +11,8 @@ export type Failure = Exclude<Outcome, { outcome: 'renewed' }> | { outcome: 'uno
 const PAUSE_SECONDS = 50;
 /** Refusals in a row, of that many connections, that are no longer one connection's own fault. */
 export const REFUSALS = 2;
+/** Within which another connection's refresh shows that our client is in order. */
+const WELL = sql`interval '2 hours'`;
 
 /**
  * Tells the row of a refresh that came to nothing, and the provider's state where it concerns all its connections;
@@ -40,12 +42,22 @@ export async function writeFailure(
     ),
     dead as (select * from written where ${isDead}),
     ${notice('dead', sql`dead`, 'connection.reauthorization_required', sql`jsonb_build_object('reason', 'grant_ended')`)},
+    -- A shop that refuses us again and again while others are renewed says nothing of our client.
+    alone as (
+      select 1 from written w where ${isRefused && row.last_error_code === 'client_refused'} and exists (
+        select from connections o where o.provider = w.provider and o.status <> 'disconnected' and o.id <> w.id
+          and o.last_refreshed_at > now() - ${WELL}
+      )
+    ),
     state as (
       insert into provider_states as s (provider, paused_until, reason, refusals, since)
       select w.provider,
         case when ${!isRefused} or ${REFUSALS} <= 1 then now() + make_interval(secs => ${seconds}) end,
         ${isRefused ? 'client_refused' : 'rate_limited'}, ${isRefused ? 1 : 0}, now()
-      from written w where ${touchesProvider}
+      from written w where ${touchesProvider} and not (
+        exists (select from alone)
+        and not exists (select from provider_states p where p.provider = w.provider and p.refusals >= ${REFUSALS})
+      )
       on conflict (provider) do update set
         paused_until = case when ${!isRefused} or s.refusals + 1 >= ${REFUSALS}
           then now() + make_interval(secs => ${seconds}) else s.paused_until end,
@@ -68,7 +80,7 @@ export async function writeFailure(
 }
 
 function nextTry(row: Claimed, failure: Failure): Date {
-  const now = Date.now();
+  const now = databaseNow(row);
   const random = Math.random();
   return failure.outcome === 'rate_limited'
     ? new Date(now + failure.seconds * 1000 * (1 + random / 10))

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { Config, Provider } from '../../providers/provider.ts';
 import { openCredential, openKey, type SealedRow } from '../connections/sealed.ts';
+import { PostgresUnavailable } from '../database.ts';
 import { seal } from '../envelope.ts';
 import { Problem } from '../problem.ts';
 import type { Services } from '../services.ts';
@@ -41,9 +42,15 @@ export async function renewForRevocation(
     ...binding,
     field: 'refresh_token',
   });
-  await services.postgres.rows(sql`
+  const write = sql`
     update revocations set data_key_id = ${key.id}::uuid, credential = ${credential}::bytea,
       refresh_token = ${refreshToken}::bytea, expires_at = ${expiryOf(tokens, true, Date.now()) ?? null}::timestamptz
-    where id = ${row.id}::uuid`);
+    where id = ${row.id}::uuid`;
+  try {
+    await services.postgres.rows(write);
+  } catch (error) {
+    // What is not written must be used now: the row's own refresh token may be worth nothing any more.
+    if (!(error instanceof PostgresUnavailable)) throw error;
+  }
   return tokens.accessToken;
 }

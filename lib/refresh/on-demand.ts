@@ -5,6 +5,7 @@ import { Problem, unavailable } from '../problem.ts';
 import { rateLimited } from '../provider-failure.ts';
 import type { Services } from '../services.ts';
 import { claim } from './claim.ts';
+import { isRenewable } from './outcome.ts';
 import { type Result, refresh } from './refresh.ts';
 
 /** Less than this is left of a token that is not used any more. */
@@ -19,36 +20,53 @@ export interface Used {
   status: ConnectionStatus;
   version: number;
   expires_at: Date | null;
-  /** Whether there is anything to renew it with. */
-  is_renewable: boolean;
+  /** Refreshes in a row that came to nothing. */
+  failures: number;
+  has_refresh_token: boolean;
 }
 
 interface Standing {
   status: ConnectionStatus;
   version: number;
-  is_leased: boolean;
-  is_paused: boolean;
+  failures: number;
+  /** Why nobody of the provider is refreshed at the moment. */
+  paused_for: 'client_refused' | 'rate_limited' | null;
 }
 
 /**
  * Sees to it that an access token lives long enough to be used: it is renewed where it is about to end, once
  * however many ask at the same time. `unchanged` where there was no need, `changed` where the row stands
- * otherwise now. Throws what keeps the provider from answering, and `unavailable` where somebody else takes long.
+ * otherwise now. `isRefused` is for a token that the provider does not take, whatever is left of it: another sign-in
+ * or a refresh may have come in its place. Throws what keeps the provider from answering, and `unavailable` where
+ * somebody else takes long, or has just failed.
  */
 export async function freshen(
   services: Services,
   provider: Provider,
   used: Used,
+  isRefused = false,
 ): Promise<'unchanged' | 'changed'> {
   const ends = used.expires_at?.getTime() ?? Infinity;
-  if (used.status !== 'connected' || !used.is_renewable || ends - Date.now() > LEFT_MS) return 'unchanged';
+  const isNeeded = isRefused || ends - Date.now() <= LEFT_MS;
+  if (used.status !== 'connected' || !isNeeded || !isRenewable(provider, used.has_refresh_token))
+    return 'unchanged';
   for (const until = Date.now() + PATIENCE_MS; Date.now() < until; ) {
-    const [claimed] = await claim(services, [used.connection_id], { limit: 1, evenEarly: true });
-    if (claimed) return told(provider, await refresh(services, claimed));
+    const [claimed] = await claim(services, [used.connection_id], {
+      limit: 1,
+      version: used.version,
+    });
+    if (claimed) {
+      const result = await refresh(services, claimed);
+      // One connection whose token and client are refused alike is over; where it is our client, others say so too.
+      const isItsOwn = isRefused && result === 'client_refused';
+      if (isItsOwn && !(await read(services, used.connection_id))?.paused_for) return 'unchanged';
+      return told(provider, result);
+    }
     const standing = await read(services, used.connection_id);
     if (!standing || standing.version !== used.version || standing.status !== 'connected') return 'changed';
-    if (standing.is_paused) throw told(provider, 'client_refused');
-    if (standing.is_leased) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    if (standing.paused_for) throw told(provider, standing.paused_for);
+    if (standing.failures !== used.failures) throw unavailable('somebody else could not refresh', 5);
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
   throw unavailable('somebody else is refreshing', 5);
 }
@@ -59,6 +77,7 @@ function told(provider: Provider, result: Result): 'changed' {
     case 'renewed':
     case 'dead':
     case 'superseded':
+    case 'not_renewable':
       return 'changed';
     case 'rate_limited':
       throw rateLimited(provider);
@@ -86,9 +105,9 @@ function told(provider: Provider, result: Result): 'changed' {
 
 async function read({ postgres }: Services, id: string): Promise<Standing | undefined> {
   const rows = await postgres.rows(sql<Standing>`
-    select c.status, c.version, coalesce(c.lease_until > now(), false) as is_leased, exists (
-      select from provider_states s where s.provider = c.provider and s.paused_until > now()
-    ) as is_paused
+    select c.status, c.version, c.failures, (
+      select s.reason from provider_states s where s.provider = c.provider and s.paused_until > now()
+    ) as paused_for
     from connections c where c.id = ${id}::uuid`);
   return rows[0];
 }

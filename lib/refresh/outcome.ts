@@ -25,6 +25,15 @@ export type Outcome =
 
 const USUAL_WAIT = 60;
 
+/**
+ * Whether there is anything to renew a connection with: a refresh token or a key, or the access token itself where
+ * that is what the provider exchanges.
+ */
+export function isRenewable({ auth }: Provider, hasRefreshToken: boolean): boolean {
+  if (auth.type !== 'oauth') return auth.grant !== undefined && hasRefreshToken;
+  return auth.refresh !== undefined && (hasRefreshToken || auth.refresh.everySeconds !== undefined);
+}
+
 /** Asks for another access token: the provider's refresh dialogue, or the key's grant. Never throws for the outside. */
 export async function askForTokens(
   services: Services,

@@ -2,20 +2,22 @@ import type { Provider, Tokens } from '../../providers/provider.ts';
 import { findClient, findProvider } from '../catalog.ts';
 import { discardToken } from '../connections/revoke.ts';
 import { openCredential, openKey } from '../connections/sealed.ts';
+import { verify } from '../connections/verify.ts';
 import type { DataKey } from '../data-keys.ts';
 import { PostgresUnavailable } from '../database.ts';
 import { type Binding, seal } from '../envelope.ts';
+import { OutboundError } from '../outbound.ts';
 import { Problem } from '../problem.ts';
 import type { Services } from '../services.ts';
 import { adoptFromSibling } from './adopt.ts';
-import { type Claimed, LEASE_RESERVE_MS, release } from './claim.ts';
+import { type Claimed, databaseNow, LEASE_RESERVE_MS, release, undue } from './claim.ts';
 import { type Failure, writeFailure } from './failed.ts';
-import { askForTokens, type Outcome } from './outcome.ts';
+import { askForTokens, isRenewable, type Outcome } from './outcome.ts';
 import { type Renewed, writeRenewed } from './renewed.ts';
 import { dueAt, expiryOf } from './schedule.ts';
 import { spill } from './spill.ts';
 
-export type Result = Failure['outcome'] | 'renewed' | 'spilled' | 'superseded' | 'released';
+export type Result = Failure['outcome'] | 'renewed' | 'spilled' | 'superseded' | 'released' | 'not_renewable';
 
 /** What must be in hand before the provider is asked: a call to KMS after its answer is a way to lose a token. */
 interface Opened {
@@ -37,6 +39,10 @@ export async function refresh(services: Services, row: Claimed): Promise<Result>
   }
   const provider = findProvider(services.env, row.provider);
   if (!provider) return fail(services, row, { outcome: 'unopenable', reason: 'unknown provider' }, undefined);
+  if (!isRenewable(provider, row.refresh_token !== null)) {
+    await undue(services, row);
+    return 'not_renewable';
+  }
   let opened: Opened;
   try {
     opened = await openRow(services, row);
@@ -66,7 +72,7 @@ export async function refresh(services: Services, row: Claimed): Promise<Result>
   }
   if (outcome.outcome !== 'renewed') return fail(services, row, outcome, provider);
 
-  const renewed = await sealRenewed(provider, row, opened, outcome.tokens);
+  const renewed = await sealRenewed(services, provider, row, opened, outcome.tokens);
   try {
     if (await writeRenewed(services, renewed)) return 'renewed';
   } catch (error) {
@@ -101,8 +107,13 @@ async function askWithPrevious(
   const { auth } = provider;
   const isKept = auth.type === 'oauth' && auth.refresh?.reuse === 'until_successor_used';
   if (!isKept || !row.previous_refresh_token) return undefined;
-  const token = await openCredential(services, row, 'previous_refresh_token');
-  return askForTokens(services, provider, { token, config: row.config });
+  try {
+    const token = await openCredential(services, row, 'previous_refresh_token');
+    return await askForTokens(services, provider, { token, config: row.config });
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    return undefined;
+  }
 }
 
 async function openRow(services: Services, row: Claimed): Promise<Opened> {
@@ -124,12 +135,14 @@ async function fail(
 
 /** Seals what came for the row as it will stand: its next version. */
 async function sealRenewed(
-  { auth }: Provider,
+  services: Services,
+  provider: Provider,
   row: Claimed,
   { key, token, credential }: Opened,
   tokens: Tokens,
 ): Promise<Renewed> {
-  const now = Date.now();
+  const { auth } = provider;
+  const now = databaseNow(row);
   const hasToken = row.refresh_token !== null;
   const isSignIn = auth.type === 'oauth';
   const replaces = isSignIn && hasToken && tokens.refreshToken !== undefined && tokens.refreshToken !== token;
@@ -138,10 +151,9 @@ async function sealRenewed(
   const isNoLonger =
     isSignIn &&
     !hasToken &&
-    row.expires_at !== null &&
-    expiresAt !== undefined &&
-    expiresAt.getTime() <= row.expires_at.getTime() + 3_600_000;
+    (row.expires_at === null || (expiresAt?.getTime() ?? 0) <= row.expires_at.getTime() + 3_600_000);
   const ends = isNoLonger ? (row.expires_at ?? undefined) : expiresAt;
+  const isLonger = isSignIn && !hasToken && !isNoLonger;
 
   const binding: Omit<Binding, 'field'> = {
     tenantId: row.tenant_id,
@@ -167,6 +179,26 @@ async function sealRenewed(
     expires_at: ends ?? null,
     refresh_token_expires_at:
       tokens.refreshTokenExpiresIn === undefined ? null : new Date(now + tokens.refreshTokenExpiresIn * 1000),
+    reauthorize_by: isLonger ? await endOf(services, provider, row, tokens.accessToken) : null,
     refresh_at: ends ? dueAt({ expiresAt: ends, everySeconds }, now, Math.random()) : null,
   };
+}
+
+/** When a token that was exchanged for a longer one ends at the latest, as the provider tells. */
+async function endOf(
+  services: Services,
+  provider: Provider,
+  { config, account_id: pinned }: Claimed,
+  credential: string,
+): Promise<Date | null> {
+  const client = findClient(services.env, provider);
+  if (!client) return null;
+  try {
+    const { endsAt } = await verify(provider, { credential, config, client, pinned }, services.meter);
+    return endsAt ?? null;
+  } catch (error) {
+    // The end that is known stands until the next exchange.
+    if (error instanceof Problem || error instanceof OutboundError) return null;
+    throw error;
+  }
 }

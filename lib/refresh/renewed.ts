@@ -27,6 +27,8 @@ export const renewed = z.object({
   previous_refresh_token: bytes.nullable(),
   expires_at: time.nullable(),
   refresh_token_expires_at: time.nullable(),
+  /** Null leaves what is known. */
+  reauthorize_by: time.nullable().default(null),
   refresh_at: time.nullable(),
 });
 
@@ -44,6 +46,7 @@ export async function writeRenewed({ postgres }: Services, result: Renewed): Pro
         previous_refresh_token = ${result.previous_refresh_token}::bytea, version = c.version + 1,
         expires_at = ${result.expires_at}::timestamptz,
         refresh_token_expires_at = ${result.refresh_token_expires_at}::timestamptz,
+        reauthorize_by = coalesce(${result.reauthorize_by}::timestamptz, c.reauthorize_by),
         refresh_at = ${result.refresh_at}::timestamptz, last_refreshed_at = now(), failures = 0, lease_id = null,
         lease_until = null, last_error_code = null, last_error_message = null, last_error_at = null, updated_at = now()
       where c.id = ${result.connection_id}::uuid and c.version = ${result.version}::integer and c.status = 'connected'

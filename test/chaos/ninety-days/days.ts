@@ -8,6 +8,8 @@ export const HOUR = 60 * MINUTE;
 export const DAY = 24 * HOUR;
 export const WEEK = 7 * DAY;
 
+/** A warning is looked for at each point of the grid that much before its last moment. */
+const AHEAD = HOUR + 2 * MINUTE;
 /** Real milliseconds in which the queue is worked off. */
 const PATIENCE = 10_000;
 /** The longest that the cron is not fired in a world. */
@@ -77,16 +79,18 @@ export async function openDays(
     watch.found((await look(at.pool, clock.now())).rows);
     at.fired = clock.now();
     counts.firings += 1;
+    at.world.logs.length = 0;
     await fire(at.world);
+    const until = Date.now() + PATIENCE;
+    while (!isWorkedOff(at.world.logs) && Date.now() < until) await wait(1);
     at.seen = await look(at.pool, since);
-    for (const until = Date.now() + PATIENCE; at.seen.rows.some(isBusy) && Date.now() < until; ) {
-      await new Promise((resolve) => setTimeout(resolve, 2));
+    while (at.seen.rows.some(isBusy) && Date.now() < until) {
+      await wait(10);
       at.seen = await look(at.pool, since);
     }
     if (at.seen.rows.some(isBusy)) counts.unsettled += 1;
     watch.left(at.seen.rows);
     watch.happened(at.seen.events);
-    at.world.logs.length = 0;
     at.world.gateway.calls.length = 0;
   }
 
@@ -95,7 +99,7 @@ export async function openDays(
     const moments = [fired + IDLE, seen.revocation, ...seen.rows.map(({ refresh }) => refresh)];
     for (const { status, ends, wasTold } of seen.rows) {
       if (status !== 'connected') continue;
-      moments.push(ends, ...(wasTold ? [] : [ends - WEEK - 2 * HOUR]));
+      moments.push(ends, ...(wasTold ? [] : [ends - WEEK - AHEAD]));
     }
     return Math.ceil(Math.max(Math.min(...moments), fired + 1) / step) * step;
   }
@@ -122,4 +126,14 @@ export async function openDays(
   }
 
   return { clock, worlds: governed.map(({ world }) => world), calls, agenda, counts, pass };
+}
+
+/** Whether there is the cron's line and, where it has sent anything, the one of the queue's consumer. */
+function isWorkedOff(logs: readonly string[]): boolean {
+  const lines = logs.filter((line) => line.includes('"job":"refresh"'));
+  return lines.length > 1 || lines.some((line) => line.includes('"queued":0'));
+}
+
+function wait(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

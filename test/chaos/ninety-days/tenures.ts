@@ -39,7 +39,7 @@ const lifeOf = (provider: string, way: RegExp = /./): Life => {
 };
 
 const vercel = (...days: number[]): Terms => ({
-  key: (nth) => ({ expiresIn: String((days[nth] ?? 60) * 86_400) }),
+  key: (nth) => ({ expiresIn: String(Math.round((days[nth] ?? 60) * 86_400)) }),
   lasts: (nth) => (days[nth] ?? 60) * DAY,
 });
 
@@ -66,8 +66,8 @@ function castOf(usual: StagedWorld, other: StagedWorld): [StagedWorld, Life, str
     [other, lifeOf('slack'), 'signing in, without rotation', {}],
     [other, lifeOf('meta'), 'signing in, exchanges extend', extended],
     [other, lifeOf('meta'), 'the same, idle', { ...extended, account: 'Otto Brandt', isIdle: true }],
-    [other, lifeOf('vercel'), 'a token of 12 hours, then 30 days', vercel(0.5, 30)],
-    [other, lifeOf('vercel'), 'a token of 7½ days, then 45', vercel(7.5, 45)],
+    [other, lifeOf('vercel'), 'a token of 2 hours, then 30 days', vercel(1 / 12, 30)],
+    [other, lifeOf('vercel'), 'a token of a week and 4 hours, then 45 days', vercel(7 + 1 / 6, 45)],
   ];
 }
 
