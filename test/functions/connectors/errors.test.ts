@@ -344,7 +344,11 @@ describe('/openapi.json', async () => {
 describe('/health', () => {
   test('says that all is well', async () => {
     const reply = await new Client(world, undefined).get('/health');
-    expect(reply.body).toEqual({ status: 'ok', dependencies: { postgres: 'ok', kms: 'ok', kv: 'ok' } });
+    expect(reply.body).toEqual({
+      status: 'ok',
+      dependencies: { postgres: 'ok', kms: 'ok', kv: 'ok' },
+      providers: {},
+    });
     expect(reply.headers.get('cache-control')).toBe('no-store');
   });
 
@@ -354,7 +358,11 @@ describe('/health', () => {
     const reply = await new Client(ill, undefined).get('/health');
     expect([reply.status, reply.body]).toEqual([
       200,
-      { status: 'degraded', dependencies: { postgres: 'down', kms: 'down', kv: 'ok' } },
+      {
+        status: 'degraded',
+        dependencies: { postgres: 'down', kms: 'down', kv: 'ok' },
+        providers: {},
+      },
     ]);
     expect(reply.text).not.toMatch(/127\.0\.0\.1|Error|refused/);
   });
