@@ -8,6 +8,7 @@ import { deletes } from './chaos/deletes.ts';
 import type { Figure } from './chaos/figures.ts';
 import { keyRotation } from './chaos/key-rotation.ts';
 import { kills } from './chaos/kills.ts';
+import { ninetyDays } from './chaos/ninety-days.ts';
 import { race } from './chaos/race.ts';
 import { neighbourOptions, type Stage, type StagedWorld } from './chaos/stage.ts';
 import { sweeps } from './chaos/sweeps.ts';
@@ -30,6 +31,7 @@ const scenarios: Record<string, (stage: Stage) => Promise<Figure[]>> = {
   kills: (stage) => kills(stage, { each: 100, atOnce: 20 }),
   'claim-plan': (stage) => claimPlan(stage, { few: 10_000, many: 1_000_000 }),
   'key-rotation': (stage) => keyRotation(stage, { rows: 10_000, kills: 5 }),
+  'ninety-days': (stage) => ninetyDays(stage, { days: 90, stepMinutes: 1 }),
   deletes: (stage) => deletes(stage, { connections: 200 }),
 };
 
