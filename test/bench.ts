@@ -6,7 +6,7 @@ import { convertV4MiniflareOptions, Miniflare, type V4MiniflareOptions } from 'm
 import { bundle, readModules } from './world/bundle.ts';
 import { startPostgres } from './world/postgres.ts';
 import { applySchema, seed } from './world/seed.ts';
-import { outboundOf, startWorld } from './world/world.ts';
+import { startWorld, WAY_OUT, wayOut } from './world/world.ts';
 
 const ROUNDS = 6;
 const SECONDS = 3;
@@ -79,8 +79,9 @@ const bareWorker = new Miniflare(
           STATEMENT: statement,
           PARAMETERS: JSON.stringify(parameters),
         },
-        outboundService: outboundOf(world.gateway.url),
+        outboundService: WAY_OUT,
       },
+      wayOut(world.gateway.url),
     ],
   } as V4MiniflareOptions),
 );

@@ -3,6 +3,9 @@ import type { Descriptions } from './descriptions.ts';
 import { type HttpServer, type Served, serve } from './http-server.ts';
 import type { Simulator } from './simulator.ts';
 
+/** Names a request from the Worker, that the runtime may send twice. */
+export const REQUEST_ID = 'x-world-request';
+
 /** One request that reached a provider. */
 export interface Call {
   provider: string;
@@ -19,6 +22,8 @@ export interface Fault {
   times?: number;
   /** Milliseconds before anything else happens. */
   delay?: number;
+  /** Milliseconds that the provider takes in all, from the request to its answer. */
+  takes?: number;
   /** Milliseconds between the provider's work and its answer. */
   hold?: number;
   /** Answers this instead of asking the provider. */
@@ -53,6 +58,8 @@ export async function startGateway(
 ): Promise<Gateway> {
   const calls: Call[] = [];
   const described = startRecord(descriptions);
+  /** The runtime sends a request without a body again when its connection has ended: it gets no other answer. */
+  const dropped = new Set<string>();
   let faults: Fault[] = [];
   let decided: Parameters<Gateway['decide']>[0] = () => undefined;
 
@@ -63,10 +70,21 @@ export async function startGateway(
   };
 
   async function answer(request: Request, signal: AbortSignal): Promise<Served> {
-    const { pathname, search } = new URL(request.url);
-    const [, host = '', ...rest] = pathname.split('/');
+    const arrived = performance.now();
+    const [, host = '', ...rest] = new URL(request.url).pathname.split('/');
     if (host === '_world') return bend(rest, request);
     if (host === 'favicon.ico') return new Response(null, { status: 204 });
+    const id = request.headers.get(REQUEST_ID);
+    request.headers.delete(REQUEST_ID);
+    if (id && dropped.has(id)) return 'drop';
+    const served = await asked(request, signal, arrived);
+    if (served === 'drop' && id) dropped.add(id);
+    return served;
+  }
+
+  async function asked(request: Request, signal: AbortSignal, arrived: number): Promise<Served> {
+    const { pathname, search } = new URL(request.url);
+    const [, host = '', ...rest] = pathname.split('/');
     const path = `/${rest.join('/')}`;
     const real = new Request(`https://${host}${path}${search}`, {
       method: request.method,
@@ -91,6 +109,7 @@ export async function startGateway(
     if (fault?.drop === 'before') return 'drop';
     const response = await found.fetch(real);
     if (fault?.hold !== undefined) await wait(fault.hold, signal);
+    if (fault?.takes !== undefined) await wait(fault.takes - (performance.now() - arrived), signal);
     if (fault?.drop === 'after') return 'drop';
     call.status = response.status;
     return response;

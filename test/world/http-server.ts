@@ -1,6 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { Readable } from 'node:stream';
-import type { ReadableStream } from 'node:stream/web';
+import { buffer } from 'node:stream/consumers';
 
 export interface HttpServer {
   url: string;
@@ -41,7 +40,7 @@ async function answer(
   const gone = new AbortController();
   outgoing.on('close', () => gone.abort());
   try {
-    const served = await handler(toRequest(incoming), gone.signal);
+    const served = await handler(await toRequest(incoming), gone.signal);
     if (served === 'drop') {
       incoming.socket.destroy();
       return;
@@ -53,15 +52,14 @@ async function answer(
     const cookies = served.headers.getSetCookie();
     if (cookies.length > 0) headers['set-cookie'] = cookies;
     outgoing.writeHead(served.status, headers);
-    if (served.body) Readable.fromWeb(served.body as ReadableStream).pipe(outgoing);
-    else outgoing.end();
+    outgoing.end(Buffer.from(await served.arrayBuffer()));
   } catch (error) {
     console.error(error);
     incoming.socket.destroy();
   }
 }
 
-function toRequest(incoming: IncomingMessage): Request {
+async function toRequest(incoming: IncomingMessage): Promise<Request> {
   const headers = new Headers();
   for (let at = 0; at < incoming.rawHeaders.length; at += 2) {
     headers.append(incoming.rawHeaders[at] ?? '', incoming.rawHeaders[at + 1] ?? '');
@@ -71,6 +69,6 @@ function toRequest(incoming: IncomingMessage): Request {
   return new Request(`http://${incoming.headers.host ?? 'localhost'}${incoming.url ?? '/'}`, {
     method,
     headers,
-    ...(hasBody && { body: Readable.toWeb(incoming) as ReadableStream & BodyInit, duplex: 'half' }),
-  } as RequestInit);
+    ...(hasBody && { body: await buffer(incoming) }),
+  });
 }

@@ -108,7 +108,7 @@ export async function startNeon(
     const sql = statements.map(({ query }) => query).join(';\n');
     const entry: Neon['queries'][number] = { sql, database: target.database, ms: 0 };
     try {
-      await sleep(delayMs);
+      if (delayMs > 0) await sleep(delayMs);
       if (isDown) throw unavailable();
       const dropped: { after: boolean; holdMs?: number } | undefined =
         drops(sql) ??

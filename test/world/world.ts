@@ -1,17 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
-import {
-  convertV4MiniflareOptions,
-  Miniflare,
-  type Request as OutboundRequest,
-  Response as OutboundResponse,
-  type V4MiniflareOptions,
-} from 'miniflare';
+import { convertV4MiniflareOptions, Miniflare, type V4MiniflareOptions } from 'miniflare';
 import { unstable_getMiniflareWorkerOptions as workerOptionsOf } from 'wrangler';
 import { type Agent, startAgent } from './agent.ts';
 import { type Module, root } from './bundle.ts';
 import type { Descriptions } from './descriptions.ts';
-import { type Gateway, startGateway } from './gateway.ts';
+import { type Gateway, REQUEST_ID, startGateway } from './gateway.ts';
 import { type Kms, startKms } from './kms.ts';
 import { KV_LOG, KV_SWITCH, QUEUE_SWITCH } from './kv-log.ts';
 import { endLeftover } from './leftover.ts';
@@ -202,8 +196,9 @@ export async function startWorld(options: WorldOptions): Promise<World> {
           bindings: { ...(workerOptions.bindings as object), ...bindings },
           ...(options.hurried && { queueConsumers: hurried(workerOptions.queueConsumers) }),
           ...(options.rateLimits === false && { ratelimits: unlimited(workerOptions.ratelimits) }),
-          outboundService: outboundOf(providerGateway),
+          outboundService: WAY_OUT,
         },
+        wayOut(providerGateway),
       ],
       // wrangler's and miniflare's types of the same options differ in how they say 'absent'.
     } as V4MiniflareOptions),
@@ -243,36 +238,30 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   };
 }
 
-/** A Worker's way out, with the providers behind a gateway. */
-export function outboundOf(gateway: string) {
-  return (request: OutboundRequest) => outbound(request, gateway);
+/**
+ * The one way out, a Worker of its own: what the local stack itself serves is reached as it is, all other hosts by the
+ * gateway.
+ */
+export function wayOut(gateway: string) {
+  return {
+    name: WAY_OUT,
+    compatibilityDate: '2026-11-01',
+    modules: true,
+    script: `
+      const isLoopback = ${isLoopback};
+      export default {
+        fetch(request) {
+          const { hostname, host, pathname, search } = new URL(request.url);
+          if (isLoopback(hostname)) return fetch(request);
+          const real = new Request(${JSON.stringify(gateway)} + '/' + host + pathname + search, request);
+          real.headers.set(${JSON.stringify(REQUEST_ID)}, crypto.randomUUID());
+          return fetch(real);
+        },
+      };`,
+  };
 }
 
-/** The one way out: what the local stack itself serves is reached as it is, all other hosts by the gateway. */
-async function outbound(request: OutboundRequest, gateway: string): Promise<OutboundResponse> {
-  const { hostname, host, pathname, search } = new URL(request.url);
-  const target = isLoopback(hostname) ? request.url : `${gateway}/${host}${pathname}${search}`;
-  const headers = new Headers([...request.headers].filter(([name]) => !HOP_BY_HOP.has(name.toLowerCase())));
-  const answer = await fetch(target, {
-    method: request.method,
-    headers,
-    redirect: 'manual',
-    ...(request.method !== 'GET' && request.method !== 'HEAD' && { body: await request.arrayBuffer() }),
-  });
-  // Node has inflated the body already.
-  const answerHeaders = new Headers(answer.headers);
-  for (const name of ['content-encoding', 'content-length', 'transfer-encoding']) answerHeaders.delete(name);
-  return new OutboundResponse(answer.body, { status: answer.status, headers: [...answerHeaders] });
-}
-
-const HOP_BY_HOP = new Set([
-  'connection',
-  'host',
-  'content-length',
-  'transfer-encoding',
-  'keep-alive',
-  'expect',
-]);
+export const WAY_OUT = 'way-out';
 
 function unlimited(limits: unknown): object {
   const lifted = Object.entries(limits as Record<string, object>).map(([name, limit]) => [
