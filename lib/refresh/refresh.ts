@@ -167,15 +167,20 @@ async function sealRenewed(
     seal(secret, key.key, key.id, { ...binding, field });
   const next = replaces ? (tokens.refreshToken ?? token) : token;
   const everySeconds = isSignIn ? auth.refresh?.everySeconds : undefined;
+  const [newCredential, newRefreshToken, previous] = await Promise.all([
+    sealed(isNoLonger ? credential : tokens.accessToken, 'credential'),
+    hasToken ? sealed(next, 'refresh_token') : null,
+    replaces ? sealed(token, 'previous_refresh_token') : null,
+  ]);
   return {
     kind: 'renewed',
     connection_id: row.connection_id,
     provider: row.provider,
     version: row.version,
     data_key_id: key.id,
-    credential: await sealed(isNoLonger ? credential : tokens.accessToken, 'credential'),
-    refresh_token: hasToken ? await sealed(next, 'refresh_token') : null,
-    previous_refresh_token: replaces ? await sealed(token, 'previous_refresh_token') : null,
+    credential: newCredential,
+    refresh_token: newRefreshToken,
+    previous_refresh_token: previous,
     expires_at: ends ?? null,
     refresh_token_expires_at:
       tokens.refreshTokenExpiresIn === undefined ? null : new Date(now + tokens.refreshTokenExpiresIn * 1000),
