@@ -22,7 +22,7 @@ export async function throughput(
     setTimeout(() => {
       under -= 1;
     }, latencyMs);
-    return { delay: latencyMs };
+    return { takes: latencyMs };
   });
   const before = world.neon.count();
   await fire(world);
