@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { openClock } from '../../world/clock.ts';
-import { fire, type Stage, type StagedWorld } from '../stage.ts';
+import { fire, type Stage } from '../stage.ts';
 import { type Event, look, type Row, type Seen } from './rows.ts';
 
 export const MINUTE = 60_000;
@@ -12,18 +12,11 @@ export const WEEK = 7 * DAY;
 const AHEAD = HOUR + 2 * MINUTE;
 /** Real milliseconds in which the queue is worked off. */
 const PATIENCE = 10_000;
-/** The longest that the cron is not fired in a world. */
+/** The longest that the cron is not fired. */
 const IDLE = 6 * HOUR;
 
 /** Where people go to sign in. */
 const BROWSER = /(\/authorize|\/dialog\/oauth|\/portal\/auth|\/oauth2\/v2\/auth)$/;
-
-interface Governed {
-  world: StagedWorld;
-  pool: pg.Pool;
-  fired: number;
-  seen: Seen;
-}
 
 /** What is looked for around each firing of the cron. */
 export interface Watch {
@@ -33,69 +26,62 @@ export interface Watch {
   happened(events: readonly Event[]): void;
 }
 
-export type Days = Awaited<ReturnType<typeof openDays>>;
-
 /**
- * Worlds whose days pass. The cron fires on a grid of `step` milliseconds, in a world at each point at which any of
- * its rows may be due, and every six hours besides; at the others it would find nothing.
+ * A world whose days pass. The cron fires on a grid of `step` milliseconds, at each point at which any row may be due,
+ * and every six hours besides; at the others it would find nothing.
  */
 export async function openDays(
   stage: Stage,
-  { begin, step, environments }: { begin: number; step: number; environments: Record<string, string>[] },
+  { begin, step, env }: { begin: number; step: number; env: Record<string, string> },
 ) {
   const clock = openClock(begin);
-  const governed: Governed[] = [];
+  /** When each provider was asked. */
   const calls = new Map<string, number[]>();
   /** What else is to be done when. */
   const agenda: { at: number; run: () => unknown }[] = [];
   const counts = { firings: 0, unsettled: 0 };
 
-  for (const env of environments) {
-    const world = await stage.open({ now: clock.now, hurried: true, rateLimits: false, env });
-    // Nothing crashes here, and the disk is slow.
-    await world.sql(`alter database ${world.database} set synchronous_commit = off`);
-    await clock.rule(world);
-    world.gateway.decide(({ provider, path }) => {
-      if (BROWSER.test(path)) return undefined;
-      const times = calls.get(provider) ?? [];
-      calls.set(provider, times);
-      times.push(clock.now());
-      return undefined;
-    });
-    // A new connection costs as much as a firing.
-    const pool = new pg.Pool({
-      connectionString: world.databases.url(world.database),
-      max: 1,
-      allowExitOnIdle: true,
-    });
-    pool.on('error', () => undefined);
-    governed.push({ world, pool, fired: clock.now(), seen: { rows: [], events: [], revocation: Infinity } });
-  }
+  const world = await stage.open({ now: clock.now, hurried: true, rateLimits: false, env });
+  // Nothing crashes here, and the disk is slow.
+  await world.sql(`alter database ${world.database} set synchronous_commit = off`);
+  await clock.rule(world);
+  world.gateway.decide(({ provider, path }) => {
+    if (BROWSER.test(path)) return undefined;
+    const times = calls.get(provider) ?? [];
+    calls.set(provider, times);
+    times.push(clock.now());
+    return undefined;
+  });
+  const connectionString = world.databases.url(world.database);
+  const pool = new pg.Pool({ connectionString, max: 1, allowExitOnIdle: true });
+  pool.on('error', () => undefined);
 
+  let fired = clock.now();
+  let seen: Seen = { rows: [], events: [], revocation: Infinity };
   const isBusy = (row: Row) => row.refresh <= clock.now() || row.leased > clock.now();
 
-  async function firing(at: Governed, watch: Watch): Promise<void> {
-    const since = at.fired - MINUTE;
-    watch.found((await look(at.pool, clock.now())).rows);
-    at.fired = clock.now();
+  async function firing(watch: Watch): Promise<void> {
+    const since = fired - MINUTE;
+    watch.found((await look(pool, clock.now())).rows);
+    fired = clock.now();
     counts.firings += 1;
-    at.world.logs.length = 0;
-    await fire(at.world);
+    world.logs.length = 0;
+    await fire(world);
     const until = Date.now() + PATIENCE;
-    while (!isWorkedOff(at.world.logs) && Date.now() < until) await wait(1);
-    at.seen = await look(at.pool, since);
-    while (at.seen.rows.some(isBusy) && Date.now() < until) {
+    while (!isWorkedOff(world.logs) && Date.now() < until) await wait(1);
+    seen = await look(pool, since);
+    while (seen.rows.some(isBusy) && Date.now() < until) {
       await wait(10);
-      at.seen = await look(at.pool, since);
+      seen = await look(pool, since);
     }
-    if (at.seen.rows.some(isBusy)) counts.unsettled += 1;
-    watch.left(at.seen.rows);
-    watch.happened(at.seen.events);
-    at.world.gateway.calls.length = 0;
+    if (seen.rows.some(isBusy)) counts.unsettled += 1;
+    watch.left(seen.rows);
+    watch.happened(seen.events);
+    world.gateway.calls.length = 0;
   }
 
   /** The next point of the grid at which the cron may find something. */
-  function next({ fired, seen }: Governed): number {
+  function next(): number {
     const moments = [fired + IDLE, seen.revocation, ...seen.rows.map(({ refresh }) => refresh)];
     for (const { status, ends, wasTold } of seen.rows) {
       if (status !== 'connected') continue;
@@ -104,28 +90,24 @@ export async function openDays(
     return Math.ceil(Math.max(Math.min(...moments), fired + 1) / step) * step;
   }
 
-  async function lookAgain(): Promise<void> {
-    for (const each of governed) each.seen = await look(each.pool, clock.now());
-  }
-
   async function pass(until: number, watch: Watch): Promise<void> {
-    await lookAgain();
+    seen = await look(pool, clock.now());
     while (clock.now() < until) {
       agenda.sort((a, b) => a.at - b.at);
       const [first] = agenda;
-      const at = Math.min(until, first?.at ?? Infinity, ...governed.map(next));
+      const at = Math.min(until, first?.at ?? Infinity, next());
       await clock.advance(Math.max(0, at - clock.now()));
       if (first && first.at <= at) {
         agenda.shift();
         await first.run();
         // Whoever is connected by it may be due at once.
-        await lookAgain();
+        seen = await look(pool, clock.now());
       }
-      await Promise.all(governed.filter((each) => next(each) <= at).map((each) => firing(each, watch)));
+      if (next() <= at) await firing(watch);
     }
   }
 
-  return { clock, worlds: governed.map(({ world }) => world), calls, agenda, counts, pass };
+  return { clock, world, calls, agenda, counts, pass };
 }
 
 /** Whether there is the cron's line and, where it has sent anything, the one of the queue's consumer. */

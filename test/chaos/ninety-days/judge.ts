@@ -97,6 +97,7 @@ export function eventFigures(courses: readonly Course[], until: number, step: nu
 }
 
 export function inDays(milliseconds: number): string {
+  if (!Number.isFinite(milliseconds)) return 'never';
   const minutes = Math.round(Math.abs(milliseconds) / MINUTE);
   const sign = milliseconds < 0 ? '-' : '';
   return `${sign}${Math.floor(minutes / 1440)} d ${String(Math.floor(minutes / 60) % 24).padStart(2, '0')}:${String(minutes % 60).padStart(2, '0')}`;

@@ -3,6 +3,7 @@ import { Client, type Reply } from '../../support/client.ts';
 import { connectByOAuth } from '../../support/flows.ts';
 import { connect, issueKey } from '../../support/keys.ts';
 import { type Life, lives } from '../../support/lives.ts';
+import { githubAppSettings } from '../../world/providers/github.ts';
 import { LIFETIME as ofGoogle } from '../../world/providers/google-ads/grants.ts';
 import { LIFETIME as ofMeta } from '../../world/providers/meta/records.ts';
 import type { StagedWorld } from '../stage.ts';
@@ -32,8 +33,8 @@ export interface Tenure extends Terms {
   client: Client;
 }
 
-const lifeOf = (provider: string, way: RegExp = /./): Life => {
-  const life = lives.find((each) => each.provider === provider && way.test(each.way));
+const lifeOf = (provider: string): Life => {
+  const life = lives.find((each) => each.provider === provider);
   if (!life) throw new Error(`no life of ${provider}`);
   return life;
 };
@@ -43,8 +44,15 @@ const vercel = (...days: number[]): Terms => ({
   lasts: (nth) => (days[nth] ?? 60) * DAY,
 });
 
-/** Everything there is, GitHub as an OAuth App; then GitHub as an App, and what differs at the other providers. */
-function castOf(usual: StagedWorld, other: StagedWorld): [StagedWorld, Life, string, Terms][] {
+/** Who lives in a world, and what differs there. */
+export interface Cast {
+  env: Record<string, string>;
+  settings: [provider: string, setting: string][];
+  people: [life: Life, way: string, terms: Terms][];
+}
+
+/** Everything there is, GitHub as an OAuth App; then GitHub as an App, and what else differs at the providers. */
+export function casts(): Cast[] {
   const ends: Record<string, Terms> = {
     meta: { lasts: () => ofMeta.long * 1_000 },
     figma: { lasts: () => 90 * DAY },
@@ -53,32 +61,48 @@ function castOf(usual: StagedWorld, other: StagedWorld): [StagedWorld, Life, str
       lasts: (nth, now) => (nth === 0 ? LAST_API_TOKENS - now : undefined),
     },
   };
-  const most = lives
-    .filter(({ way }) => way !== 'a GitHub App')
-    .map((life): [StagedWorld, Life, string, Terms] => {
-      return [usual, life, life.way, ends[life.way] ?? ends[life.provider] ?? {}];
-    });
+  const usual = (life: Life): Cast['people'][number] => [
+    life,
+    life.way,
+    ends[life.way] ?? ends[life.provider] ?? {},
+  ];
+  // The two worlds bear as much each.
+  const elsewhere = (life: Life) => life.provider === 'ga4' || life.way === 'a GitHub App';
   const extended = { lasts: () => ofMeta.data * 1_000 };
+  const app = Object.entries(githubAppSettings).map(([name, make]) => [`GITHUB_${name}`, make()]);
   return [
-    ...most,
-    [other, lifeOf('github', /GitHub App/), 'a GitHub App', {}],
-    [other, lifeOf('google_ads'), 'signing in, Testing', { lasts: () => ofGoogle.testing * 1_000, times: 2 }],
-    [other, lifeOf('slack'), 'signing in, without rotation', {}],
-    [other, lifeOf('meta'), 'signing in, exchanges extend', extended],
-    [other, lifeOf('meta'), 'the same, idle', { ...extended, account: 'Otto Brandt', isIdle: true }],
-    [other, lifeOf('vercel'), 'a token of 2 hours, then 30 days', vercel(1 / 12, 30)],
-    [other, lifeOf('vercel'), 'a token of a week and 4 hours, then 45 days', vercel(7 + 1 / 6, 45)],
+    {
+      env: {},
+      settings: [
+        ['slack', 'rotation'],
+        ['github', 'expiring'],
+      ],
+      people: lives.filter((life) => !elsewhere(life)).map(usual),
+    },
+    {
+      env: Object.fromEntries(app),
+      settings: [
+        ['google_ads', 'testing'],
+        ['meta', 'exchangeExtends'],
+      ],
+      people: [
+        ...lives.filter(elsewhere).map(usual),
+        [lifeOf('google_ads'), 'signing in, Testing', { lasts: () => ofGoogle.testing * 1_000, times: 2 }],
+        [lifeOf('slack'), 'signing in, without rotation', {}],
+        [lifeOf('meta'), 'signing in, exchanges extend', extended],
+        [lifeOf('meta'), 'the same, idle', { ...extended, account: 'Otto Brandt', isIdle: true }],
+        [lifeOf('vercel'), 'a token of 2 hours, then 30 days', vercel(1 / 12, 30)],
+        [lifeOf('vercel'), 'a token of a week and 4 hours, then 45 days', vercel(7 + 1 / 6, 45)],
+      ],
+    },
   ];
 }
 
-/** Connects them all, each a person's own. */
-export async function settle(usual: StagedWorld, other: StagedWorld): Promise<Tenure[]> {
-  usual.store('slack').set('settings.rotation', true);
-  usual.store('github').set('settings.expiring', true);
-  other.store('google_ads').set('settings.testing', true);
-  other.store('meta').set('settings.exchangeExtends', true);
+/** Everybody of a cast with a session, and nothing connected yet. */
+export async function settle(world: StagedWorld, { settings, people }: Cast): Promise<Tenure[]> {
+  for (const [provider, setting] of settings) world.store(provider).set(`settings.${setting}`, true);
   const tenures: Tenure[] = [];
-  for (const [world, life, way, terms] of castOf(usual, other)) {
+  for (const [life, way, terms] of people) {
     const token = `session-${randomBytes(24).toString('base64url')}`;
     const hash = createHash('sha256').update(token).digest('hex');
     await world.sql(
@@ -86,12 +110,12 @@ export async function settle(usual: StagedWorld, other: StagedWorld): Promise<Te
        insert into sessions (id, user_id, expires_at) select $1, id, now() + interval '1 year' from person`,
       [hash],
     );
-    const { key } = life;
+    const { key, provider } = life;
     tenures.push({
       ...(key && { key: () => key }),
       ...terms,
-      name: `${life.provider} by ${way}`,
-      provider: life.provider,
+      name: `${provider} by ${way}`,
+      provider,
       world,
       client: new Client(world, token),
     });
