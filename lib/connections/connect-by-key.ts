@@ -2,6 +2,7 @@ import type { ApiKey, Config, Provider } from '../../providers/provider.ts';
 import type { Caller } from '../access.ts';
 import { requireClient } from '../catalog.ts';
 import { fits, readConfigFields } from '../config-fields.ts';
+import { databaseNow } from '../database-clock.ts';
 import { Problem } from '../problem.ts';
 import type { Services } from '../services.ts';
 import { keyGrantId } from './grant-id.ts';
@@ -35,7 +36,12 @@ export async function connectByKey(
   const config = readConfigFields(provider, given.config, 'config.');
   const key = readKey(auth, given.key, config);
   const snapshot = await readSnapshot(services, caller, provider.id);
-  const tokens = await tokensOfKey(provider, auth, { key, config }, services.meter);
+  const tokens = await tokensOfKey(
+    provider,
+    auth,
+    { key, config, now: databaseNow(snapshot.taken) },
+    services.meter,
+  );
   const credential = tokens?.credential ?? key;
   const client = requireClient(services.env, provider);
   const pinned = snapshot.existing?.accountId;
@@ -55,7 +61,9 @@ export async function connectByKey(
         credential,
         scopes,
         missing: missingScopes(provider, { scopes, missing: verified.missing }),
-        endsAt: verified.endsAt ?? (days === undefined ? undefined : new Date(Date.now() + days * DAY)),
+        endsAt:
+          verified.endsAt ??
+          (days === undefined ? undefined : new Date(databaseNow(snapshot.taken) + days * DAY)),
         config,
         grantId,
       },

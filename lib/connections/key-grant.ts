@@ -13,17 +13,16 @@ interface KeyTokens {
 }
 
 /**
- * The access token that a key is exchanged for, or undefined where calls are made with the key itself. Throws
+ * The access token that a key is exchanged for, or undefined where calls are made with the key itself. `now` in milliseconds since 1970. Throws
  * `invalid_credential`, and what keeps the provider from answering.
  */
 export async function tokensOfKey(
   provider: Provider,
   { grant }: ApiKey,
-  { key, config }: { key: string; config: Config },
+  { key, config, now }: { key: string; config: Config; now: number },
   meter: Meter,
 ): Promise<KeyTokens | undefined> {
   if (!grant?.applies(config)) return undefined;
-  const now = Date.now();
   const assertion = grant.assertion ? await signAssertion(grant.assertion(key), now) : '';
   if (assertion === undefined) {
     throw new Problem('invalid_credential', 'The private key in this key cannot be read. Make a new key.');

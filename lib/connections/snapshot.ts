@@ -8,13 +8,13 @@ import {
   scopeColumns,
 } from '../access.ts';
 import type { WrappedDataKey } from '../data-keys.ts';
+import type { ClockReading } from '../database-clock.ts';
 import type { Services } from '../services.ts';
 import type { ConnectionStatus } from './row.ts';
 
 /** What must be known before a credential may be kept: who asks, what stands there now, the key to seal with. */
 export interface Snapshot {
-  /** When it was taken, by PostgreSQL's clock. */
-  takenAt: Date;
+  taken: ClockReading;
   scope: Scope;
   existing: { id: string; status: ConnectionStatus; accountId: string; version: number } | undefined;
   dataKey: WrappedDataKey | undefined;
@@ -68,12 +68,15 @@ export function snapshotSelect(providerId: string): RawBuilder<SnapshotRow> {
     ) k on true`;
 }
 
-/** Throws `unauthenticated` or `not_found` where the caller may not. */
-export function toSnapshot(row: SnapshotRow | undefined): Snapshot {
+/**
+ * `askedAt` is when the row was asked for, in milliseconds since 1970. Throws `unauthenticated` or `not_found` where
+ * the caller may not.
+ */
+export function toSnapshot(row: SnapshotRow | undefined, askedAt: number): Snapshot {
   const scope = requireScope(row);
   return {
     scope,
-    takenAt: row?.taken_at ?? new Date(),
+    taken: { at: row?.taken_at ?? new Date(askedAt), askedAt },
     existing:
       row && row.existing_id !== null
         ? {
@@ -92,8 +95,9 @@ export async function readSnapshot(
   caller: Caller,
   providerId: string,
 ): Promise<Snapshot> {
+  const askedAt = Date.now();
   const rows = await postgres.rows(
     sql<SnapshotRow>`with ${callerTables(caller)} ${snapshotSelect(providerId)}`,
   );
-  return toSnapshot(rows[0]);
+  return toSnapshot(rows[0], askedAt);
 }

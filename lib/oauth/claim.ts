@@ -22,6 +22,7 @@ export function invalidState(): Problem {
  */
 export async function claim({ postgres }: Services, state: string, flow: Flow): Promise<Snapshot> {
   const claimId = uuidv7();
+  const askedAt = Date.now();
   const rows = await postgres.rows(sql<{ claimed: boolean } & SnapshotRow>`
     with claim as (
       insert into consumed_states as s (state_hash, claim_id, expires_at)
@@ -37,5 +38,5 @@ export async function claim({ postgres }: Services, state: string, flow: Flow): 
     from (select) one left join claim on true left join snapshot on true`);
   const row = rows[0];
   if (!row?.claimed) throw invalidState();
-  return toSnapshot(row.session_user_id === null ? undefined : row);
+  return toSnapshot(row.session_user_id === null ? undefined : row, askedAt);
 }

@@ -6,6 +6,7 @@ import { missingScopes } from '../connections/scopes.ts';
 import type { Snapshot } from '../connections/snapshot.ts';
 import type { Unsettled } from '../connections/unsettled.ts';
 import { type Verified, verify } from '../connections/verify.ts';
+import { databaseNow } from '../database-clock.ts';
 import { sendUnsettled } from '../queue.ts';
 import { dueAt, expiryOf } from '../refresh/schedule.ts';
 import type { Services } from '../services.ts';
@@ -42,7 +43,10 @@ export async function complete(
       services,
       flow,
       provider,
-      { ...keepable(provider, auth, flow, tokens, verified), grantedAt: snapshot.takenAt },
+      {
+        ...keepable(provider, auth, flow, tokens, verified, databaseNow(snapshot.taken)),
+        grantedAt: snapshot.taken.at,
+      },
       {
         snapshot,
         key,
@@ -70,8 +74,14 @@ async function leaveToTheQueue(services: Services, token: Unsettled): Promise<vo
   }
 }
 
-function keepable(provider: Provider, auth: OAuth2, flow: Flow, tokens: Tokens, verified: Verified) {
-  const now = Date.now();
+function keepable(
+  provider: Provider,
+  auth: OAuth2,
+  flow: Flow,
+  tokens: Tokens,
+  verified: Verified,
+  now: number,
+) {
   const scopes = verified.scopes ?? tokens.scopes;
   // With each refresh token that comes in an old one's place, the end of both moves on.
   const last = auth.refresh?.reuse === 'always' ? after(now, tokens.refreshTokenExpiresIn) : undefined;

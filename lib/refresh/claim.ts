@@ -4,6 +4,7 @@ import { providers } from '../../providers/index.ts';
 import type { Config } from '../../providers/provider.ts';
 import type { SealedRow } from '../connections/sealed.ts';
 import { dataKeyColumns } from '../connections/snapshot.ts';
+import type { ClockReading } from '../database-clock.ts';
 import type { Services } from '../services.ts';
 
 /** Long enough for the token call, the commit and their retries; who holds a lease starts nothing in its last part. */
@@ -24,16 +25,9 @@ export interface Claimed extends SealedRow {
   last_error_code: string | null;
   previous_refresh_token: Uint8Array | null;
   lease_id: string;
-  /** PostgreSQL's clock, which all times in the row are compared with. */
-  claimed_at: Date;
+  claimed: ClockReading;
   /** Milliseconds since 1970, by our clock. */
-  askedAt: number;
   leaseEnds: number;
-}
-
-/** What PostgreSQL's clock says now; ours may be minutes off. */
-export function databaseNow({ claimed_at, askedAt }: Claimed): number {
-  return claimed_at.getTime() + (Date.now() - askedAt);
 }
 
 /** Tokens of these are good for one use, and a second is punished. */
@@ -55,7 +49,7 @@ export async function claim(
   const leaseId = uuidv7();
   const asked = Date.now();
   const isDue = version === undefined ? sql`c.refresh_at <= now()` : sql`c.version = ${version}::integer`;
-  const rows = await postgres.rows(sql<Omit<Claimed, 'askedAt' | 'leaseEnds'>>`
+  const rows = await postgres.rows(sql<Omit<Claimed, 'claimed' | 'leaseEnds'> & { claimed_at: Date }>`
     with ended as (
       update connections c set refresh_at = null
       where c.id = any (${ids}::uuid[]) and c.refresh_at is not null and (c.status <> 'connected' or c.credential is null)
@@ -93,7 +87,11 @@ export async function claim(
       c.refresh_token, c.previous_refresh_token, c.account_id, c.grant_id, c.config, c.expires_at, c.reauthorize_by,
       c.failures, c.last_error_code, c.lease_id, now() as claimed_at, ${dataKeyColumns}
     from mine c left join data_keys k on k.id = c.data_key_id`);
-  return rows.map((row) => ({ ...row, askedAt: asked, leaseEnds: asked + LEASE_SECONDS * 1000 }));
+  return rows.map(({ claimed_at, ...row }) => ({
+    ...row,
+    claimed: { at: claimed_at, askedAt: asked },
+    leaseEnds: asked + LEASE_SECONDS * 1000,
+  }));
 }
 
 /** Gives connections back untouched; the next sweep takes them up. */

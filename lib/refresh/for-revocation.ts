@@ -21,7 +21,7 @@ export async function renewForRevocation(
   if (!row.refresh_token) return undefined;
   const key = await openKey(services, row);
   const token = await openCredential(services, row, 'refresh_token');
-  const outcome = await askForTokens(services, provider, { token, config: row.config });
+  const outcome = await askForTokens(services, provider, { token, config: row.config, now: Date.now() });
   if (outcome.outcome === 'dead') return undefined;
   if (outcome.outcome !== 'renewed') {
     throw new Problem('provider_error', 'The grant could not be renewed.', {

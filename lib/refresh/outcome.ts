@@ -34,11 +34,14 @@ export function isRenewable({ auth }: Provider, hasRefreshToken: boolean): boole
   return auth.refresh !== undefined && (hasRefreshToken || auth.refresh.everySeconds !== undefined);
 }
 
-/** Asks for another access token: the provider's refresh dialogue, or the key's grant. Never throws for the outside. */
+/**
+ * Asks for another access token: the provider's refresh dialogue, or the key's grant. `now` in milliseconds since
+ * 1970, for what is signed. Never throws for the outside.
+ */
 export async function askForTokens(
   services: Services,
   provider: Provider,
-  { token, config }: { token: string; config: Config },
+  { token, config, now }: { token: string; config: Config; now: number },
 ): Promise<Outcome> {
   const client = findClient(services.env, provider);
   if (!client) return { outcome: 'client_refused', reason: 'provider_not_configured' };
@@ -47,7 +50,10 @@ export async function askForTokens(
   if (!renewal) return { outcome: 'unreadable', reason: 'not renewable' };
   const clientErrors = auth.type === 'oauth' ? auth.clientErrors : [];
   try {
-    const { result, answer } = await hold(await dialogueOf(provider, client, token, config), services.meter);
+    const { result, answer } = await hold(
+      await dialogueOf(provider, client, { token, config, now }),
+      services.meter,
+    );
     return read(result, answer, { dead: renewal.dead, clientErrors });
   } catch (error) {
     if (!(error instanceof OutboundError)) throw error;
@@ -59,8 +65,7 @@ export async function askForTokens(
 async function dialogueOf(
   { auth }: Provider,
   client: NonNullable<ReturnType<typeof findClient>>,
-  token: string,
-  config: Config,
+  { token, config, now }: { token: string; config: Config; now: number },
 ) {
   if (auth.type === 'oauth') {
     if (!auth.refresh) throw new Error('not renewable');
@@ -68,7 +73,7 @@ async function dialogueOf(
   }
   if (!auth.grant) throw new Error('not renewable');
   const assertion = auth.grant.assertion
-    ? ((await signAssertion(auth.grant.assertion(token), Date.now())) ?? '')
+    ? ((await signAssertion(auth.grant.assertion(token), now)) ?? '')
     : '';
   return auth.grant.request({ key: token, config, assertion });
 }

@@ -5,12 +5,13 @@ import { openCredential, openKey } from '../connections/sealed.ts';
 import { verify } from '../connections/verify.ts';
 import type { DataKey } from '../data-keys.ts';
 import { PostgresUnavailable } from '../database.ts';
+import { databaseNow } from '../database-clock.ts';
 import { type Binding, seal } from '../envelope.ts';
 import { OutboundError } from '../outbound.ts';
 import { Problem } from '../problem.ts';
 import type { Services } from '../services.ts';
 import { adoptFromSibling } from './adopt.ts';
-import { type Claimed, databaseNow, LEASE_RESERVE_MS, release, undue } from './claim.ts';
+import { type Claimed, LEASE_RESERVE_MS, release, undue } from './claim.ts';
 import { type Failure, writeFailure } from './failed.ts';
 import { askForTokens, isRenewable, type Outcome } from './outcome.ts';
 import { type Renewed, writeRenewed } from './renewed.ts';
@@ -60,7 +61,11 @@ export async function refresh(services: Services, row: Claimed): Promise<Result>
     return fail(services, row, { outcome: 'unopenable', reason: error.reason ?? error.code }, provider);
   }
 
-  let outcome: Outcome = await askForTokens(services, provider, { token: opened.token, config: row.config });
+  let outcome: Outcome = await askForTokens(services, provider, {
+    token: opened.token,
+    config: row.config,
+    now: databaseNow(row.claimed),
+  });
   let isAdopted = false;
   if (outcome.outcome === 'dead') {
     outcome = (await askWithPrevious(services, provider, row)) ?? outcome;
@@ -109,7 +114,11 @@ async function askWithPrevious(
   if (!isKept || !row.previous_refresh_token) return undefined;
   try {
     const token = await openCredential(services, row, 'previous_refresh_token');
-    return await askForTokens(services, provider, { token, config: row.config });
+    return await askForTokens(services, provider, {
+      token,
+      config: row.config,
+      now: databaseNow(row.claimed),
+    });
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     return undefined;
@@ -142,7 +151,7 @@ async function sealRenewed(
   tokens: Tokens,
 ): Promise<Renewed> {
   const { auth } = provider;
-  const now = databaseNow(row);
+  const now = databaseNow(row.claimed);
   const hasToken = row.refresh_token !== null;
   const isSignIn = auth.type === 'oauth';
   const replaces = isSignIn && hasToken && tokens.refreshToken !== undefined && tokens.refreshToken !== token;
