@@ -20,7 +20,8 @@ interface Outcome {
   error?: { code: string; message: string };
 }
 
-type TestedRow = SealedRow & Used & { config: Config; account_id: string; scopes: string[] };
+type TestedRow = SealedRow &
+  Used & { config: Config; account_id: string; scopes: string[]; last_error_code: string | null };
 
 /**
  * Asks the provider again whether a connection's credential works, and writes down what it says; an access token
@@ -34,6 +35,7 @@ export async function retest(services: Services, caller: Caller, provider: Provi
     // The provider has just said so, and there is nothing to ask.
     if (sealed.status !== 'connected') return standing(services, sealed.connection_id);
   }
+  if (isOver(provider, sealed)) return standing(services, sealed.connection_id);
 
   let outcome = await outcomeOf(services, provider, sealed);
   // A token that is refused may be one that another has come in place of; the grant's own word is what counts. Of
@@ -89,12 +91,22 @@ export async function retest(services: Services, caller: Caller, provider: Provi
   return written[0];
 }
 
+/** A grant that has ended leaves access tokens that work for a while, which make no connection. */
+function isOver({ auth }: Provider, tested: TestedRow): boolean {
+  return (
+    auth.type === 'oauth' &&
+    tested.has_refresh_token &&
+    tested.status === 'reauthorization_required' &&
+    tested.last_error_code === 'invalid_credential'
+  );
+}
+
 async function readTested(services: Services, caller: Caller, provider: Provider): Promise<TestedRow> {
   const rows = await services.postgres.rows(sql<ScopeRow & (TestedRow | { connection_id: null })>`
     with ${callerTables(caller)}
     select ${scopeColumns}, c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version, c.status,
       c.credential, c.refresh_token, c.config, c.account_id, c.scopes, c.expires_at,
-      c.failures, c.refresh_token is not null as has_refresh_token, ${dataKeyColumns}
+      c.failures, c.last_error_code, c.refresh_token is not null as has_refresh_token, ${dataKeyColumns}
     from session left join scope on true
     left join connections c
       on c.user_id = scope.user_id and c.brand_id is not distinct from scope.brand_id and c.provider = ${provider.id}

@@ -1,6 +1,7 @@
+import { PostgresUnavailable } from '../database.ts';
 import type { Services } from '../services.ts';
 import { type Claimed, claim, release } from './claim.ts';
-import { REFUSALS } from './failed.ts';
+import { REFUSALS, writeFailure } from './failed.ts';
 import { refresh } from './refresh.ts';
 
 /** The platform's bound on connections that an invocation has open at once. */
@@ -85,10 +86,20 @@ class Batch {
       const weight = result === 'rate_limited' ? REFUSALS : result === 'client_refused' ? 1 : 0;
       const before = result === 'renewed' ? 0 : (this.#refusals.get(row.provider) ?? 0);
       this.#refusals.set(row.provider, before + weight);
-    } catch {
-      // The lease runs out, and the row is due again.
+    } catch (error) {
+      // Where PostgreSQL is silent the lease runs out, and the row is due again.
       this.#count('failed', 1);
+      if (!(error instanceof PostgresUnavailable)) await this.#backOff(row, error);
     }
+  }
+
+  async #backOff(row: Claimed, error: unknown): Promise<void> {
+    const reason = error instanceof Error ? error.name : 'unknown';
+    const about = { provider_id: row.provider, connection_id: row.connection_id };
+    console.error(JSON.stringify({ level: 'error', event: 'refresh_fault', ...about, reason }));
+    await writeFailure(this.#services, row, { outcome: 'fault', reason }, row.provider).catch(
+      () => undefined,
+    );
   }
 
   #isPaused(provider: string): boolean {

@@ -1,11 +1,16 @@
 import { sql } from 'kysely';
+import { databaseNow } from '../database-clock.ts';
 import { notice } from '../notices.ts';
 import type { Services } from '../services.ts';
-import { type Claimed, databaseNow } from './claim.ts';
+import type { Claimed } from './claim.ts';
 import type { Outcome } from './outcome.ts';
 import { retryAt } from './schedule.ts';
 
-export type Failure = Exclude<Outcome, { outcome: 'renewed' }> | { outcome: 'unopenable'; reason: string };
+export type Failure =
+  | Exclude<Outcome, { outcome: 'renewed' }>
+  | { outcome: 'unopenable'; reason: string }
+  /** A mistake in our own code. */
+  | { outcome: 'fault'; reason: string };
 
 /** Seconds for which nobody else is tried once our client was refused: less than until the next firing of the cron. */
 const PAUSE_SECONDS = 50;
@@ -80,7 +85,7 @@ export async function writeFailure(
 }
 
 function nextTry(row: Claimed, failure: Failure): Date {
-  const now = databaseNow(row);
+  const now = databaseNow(row.claimed);
   const random = Math.random();
   return failure.outcome === 'rate_limited'
     ? new Date(now + failure.seconds * 1000 * (1 + random / 10))
@@ -100,6 +105,7 @@ function codeOf(failure: Failure): string {
     case 'unreadable':
       return 'provider_error';
     case 'unopenable':
+    case 'fault':
       return 'unavailable';
   }
 }
@@ -120,5 +126,7 @@ function messageOf(failure: Failure, name: string): string {
       return `${name} gave an answer that could not be used when the access was to be renewed. It is tried again.`;
     case 'unopenable':
       return 'The sealed credential could not be opened. Whoever runs Reeve is told; it is tried again.';
+    case 'fault':
+      return 'A fault of Reeve’s own kept the access from being renewed. Whoever runs Reeve is told; it is tried again.';
   }
 }

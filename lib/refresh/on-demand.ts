@@ -97,6 +97,7 @@ function told(provider: Provider, result: Result): 'changed' {
         reason: `refresh ${result}`,
       });
     case 'unopenable':
+    case 'fault':
     case 'spilled':
     case 'released':
       throw unavailable(`refresh ${result}`, 30);

@@ -211,6 +211,15 @@ describe('the owner', () => {
     ]);
   });
 
+  test('is not told of a return because an access token outlives its grant', async () => {
+    const person = await withGithub();
+    await world.sql(`update connections set reauthorize_by = now() - interval '1 minute'`);
+    await fireCron(world, 'ending');
+    const reply = await person.at.post('/api/connectors/github/test');
+    expect([reply.status, reply.body.status]).toEqual([200, 'reauthorization_required']);
+    expect(await eventsOf(person)).toEqual(['connection.connected', 'connection.reauthorization_required']);
+  });
+
   test('is told a week before a person must act, once, and when the end has come', async () => {
     const person = await newPerson(world);
     expect((await connect(person.at, 'figma', issueKey(world, 'figma'))).status).toBe(201);
@@ -248,6 +257,19 @@ test('a row that cannot be opened backs off with an alarm, and its neighbours go
   expect(row).toMatchObject({ status: 'connected', version: 1, last_error_code: 'unavailable' });
   expect(Number(row.refresh_at)).toBeGreaterThan(Date.now());
   expect(world.logs.filter((line) => line.includes('credential_not_opened'))).not.toEqual([]);
+});
+
+test('a row on which our own code fails backs off with an alarm, too', async () => {
+  const person = await newPerson(world);
+  const query = { shop: 'shop-7003.myshopify.com' };
+  expect((await connectByOAuth(person.at, 'shopify', { query })).status).toBe(200);
+  await world.sql(`update connections set config = 'null' where user_id = $1`, [person.id]);
+  const row = await sweep(person);
+  expect(row).toMatchObject({ status: 'connected', version: 1, failures: 1, last_error_code: 'unavailable' });
+  expect(Number(row.refresh_at)).toBeGreaterThan(Date.now());
+  expect(world.gateway.count('shopify', /access_token/)).toBe(1);
+  const lines = world.logs.filter((line) => line.includes('refresh_fault'));
+  expect(lines.map((line) => JSON.parse(line))).toMatchObject([{ level: 'error', provider_id: 'shopify' }]);
 });
 
 test('a token that has ended is renewed when it is needed, once however many ask', async () => {
