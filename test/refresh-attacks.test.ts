@@ -10,7 +10,8 @@ import { until } from './support/trips.ts';
 import { githubTokens } from './world/providers/github.ts';
 
 let now = Date.now();
-const world = await openWorld({ now: () => now });
+// What waits in a queue is delivered after a test has run into its patience.
+const world = await openWorld({ now: () => now, hurried: false });
 
 beforeEach(async () => {
   world.reset();

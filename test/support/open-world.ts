@@ -51,6 +51,7 @@ export async function openWorld(options: Partial<WorldOptions> = {}, standing?: 
       modules: readModules(path.join(shared, 'bundle')),
       directory,
       rateLimits: false,
+      hurried: true,
       onLog: keep('logs.jsonl'),
       onSecret,
       descriptions: openDescriptions(process.env.SPECS_DIR),
