@@ -23,13 +23,14 @@ import { startWorld, type World, type WorldOptions } from './world/world.ts';
  * a figure is not reached.
  */
 const scenarios: Record<string, (stage: Stage) => Promise<Figure[]>> = {
+  // First, when nothing else is under way yet.
+  throughput: (stage) => throughput(stage, { connections: 10_000, latencyMs: 100 }),
   race: (stage) => race(stage, { rounds: 1_000, racers: 60 }),
   sweeps: (stage) => sweeps(stage, { connections: 1_000, rounds: 20 }),
   'client-secret': (stage) => clientSecret(stage, { connections: 1_000, sweeps: 5 }),
   'dead-grants': (stage) => deadGrants(stage, { connections: 100, sweeps: 5 }),
-  throughput: (stage) => throughput(stage, { connections: 10_000, latencyMs: 100 }),
   kills: (stage) => kills(stage, { each: 100, atOnce: 20 }),
-  'claim-plan': (stage) => claimPlan(stage, { few: 10_000, many: 1_000_000 }),
+  'claim-plan': (stage) => claimPlan(stage, { few: 10_000, many: 1_000_000, say: console.log }),
   'key-rotation': (stage) => keyRotation(stage, { rows: 10_000, kills: 5 }),
   'ninety-days': (stage) => ninetyDays(stage, { days: 90, stepMinutes: 1 }),
   deletes: (stage) => deletes(stage, { connections: 200 }),

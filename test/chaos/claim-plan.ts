@@ -16,14 +16,14 @@ const DUE = 2_000;
 /** The cron's read of what is due, with few and with many connections; as many are due each time. */
 export async function claimPlan(
   stage: Stage,
-  { few, many }: { few: number; many: number },
+  { few, many, say }: { few: number; many: number; say?: (plan: string) => void },
 ): Promise<Figure[]> {
   const world = await stage.open();
   const { text, parameters } = compiled();
   const small = await measure(world, text, parameters, few);
   const large = await measure(world, text, parameters, many);
   const ratio = large.milliseconds / small.milliseconds;
-  console.log(large.plan);
+  say?.(large.plan);
   return [
     figure(
       `the claim query with ${many} connections`,

@@ -22,7 +22,11 @@ type Point = (typeof points)[number]['name'];
 /** Kills a Worker while many refreshes stand at the same await, and lets another one take over. */
 export async function kills(
   stage: Stage,
-  { each, atOnce }: { each: number; atOnce: number },
+  {
+    each,
+    atOnce,
+    kinds = ['github', 'shopify'],
+  }: { each: number; atOnce: number; kinds?: readonly ('github' | 'shopify')[] },
 ): Promise<Figure[]> {
   const servers = { github: tokenServer('github'), shopify: tokenServer('shopify') };
   const survivor = await stage.open({
@@ -30,7 +34,7 @@ export async function kills(
     rateLimits: false,
   });
   const figures: Figure[] = [];
-  for (const provider of ['github', 'shopify'] as const) {
+  for (const provider of kinds) {
     for (const point of points) {
       let [lost, silent, killed] = [0, 0, 0];
       while (killed < each) {
