@@ -49,7 +49,8 @@ export interface Gateway extends HttpServer {
 /**
  * Where the providers are reached: `/HOST/PATH` is `https://HOST/PATH`. Under `/_world` a person bends the
  * world: `GET /_world/calls`, `POST /_world/faults` (a Fault), `DELETE /_world/faults`, and
- * `POST /_world/PROVIDER/keys` to make a key as in the provider's settings (options in the query).
+ * `POST /_world/PROVIDER/keys` to make a key as in the provider's settings, and `POST /_world/PROVIDER/happen?event=…`
+ * to let something happen there that is told by webhook (options in the query; a body is sent as it is).
  */
 export async function startGateway(
   simulators: readonly Simulator[],
@@ -142,6 +143,12 @@ export async function startGateway(
     if (what === 'faults' && request.method === 'DELETE') {
       faults = [];
       return Response.json(faults);
+    }
+    const happen = more === 'happen' && simulators.find((each) => each.provider === what)?.happen;
+    if (happen && request.method === 'POST') {
+      const query = Object.fromEntries(new URL(request.url).searchParams);
+      const payload = await request.text();
+      return Response.json(await happen({ event: '', ...query, ...(payload !== '' && { payload }) }));
     }
     const issueKey = more === 'keys' && simulators.find((each) => each.provider === what)?.issueKey;
     if (!issueKey) return new Response('no such thing in this world', { status: 404 });

@@ -28,6 +28,25 @@ export interface IssuedKey {
   account: { id: string; name: string | null };
 }
 
+/** Something that happens at a provider and is told by webhook; what else it takes, each simulator says. */
+export interface Happening {
+  /** The event or topic, by the provider's own name. */
+  event: string;
+  /** Whose it is: a shop, an account, a login; the simulator's first one without it. */
+  account?: string;
+  /** The body to be sent byte for byte, in place of one that the simulator makes. */
+  payload?: string;
+  [option: string]: string | undefined;
+}
+
+/** A webhook that a simulator has sent. */
+export interface Delivered {
+  url: string;
+  /** As the provider names the delivery. */
+  id: string;
+  status: number | 'no answer';
+}
+
 /**
  * A provider, written from its documentation: strict about what it accepts. It sees requests with the
  * real URL (`https://api.github.com/user`), whatever address the gateway was reached at.
@@ -44,6 +63,8 @@ export interface Simulator {
   fetch(request: Request): Response | Promise<Response>;
   /** Makes a key in the provider's settings; `options` bend it (permissions, account), each simulator says how. */
   issueKey?(options?: Record<string, string>): IssuedKey;
+  /** Lets something happen, and sends the webhooks that are registered for it. */
+  happen?(happening: Happening): Promise<Delivered[]>;
 }
 
 export type SimulatorFactory = (context: SimulatorContext) => Simulator;
