@@ -193,7 +193,7 @@ describe('authorizing the App', () => {
     const refused = await message(await api('/user/installations', access_token));
     expect(refused).toEqual([403, `${why} in order to list installations`]);
     expect((await api('/user/installations/1/repositories', access_token)).status).toBe(403);
-    expect(await names('/user/repos', access_token)).toHaveLength(3);
+    expect(await names('/user/repos', access_token)).toHaveLength(4);
   });
 });
 
@@ -426,7 +426,11 @@ describe('the App as itself', () => {
     expect((await api('/installation/repositories', token)).status).toBe(401);
     expect((await api('/user', access_token)).status).toBe(200);
     expect((await installationsOf(access_token)).total_count).toBe(0);
-    expect(await names('/user/repos', access_token)).toEqual(['octocat/Hello-World', 'octocat/Spoon-Knife']);
+    expect(await names('/user/repos', access_token)).toEqual([
+      'octo-guild/handbook',
+      'octocat/Hello-World',
+      'octocat/Spoon-Knife',
+    ]);
     expect((await api('/repos/octocat/launch-plans/pulls', access_token)).status).toBe(404);
   });
 
@@ -442,7 +446,7 @@ describe('the App as itself', () => {
       suspended,
     );
     expect(await message(await api('/repos/octocat/Hello-World/pulls', access_token))).toEqual(suspended);
-    expect(await names('/user/repos', access_token)).toEqual([]);
+    expect(await names('/user/repos', access_token)).toEqual(['octo-guild/handbook']);
     const { installations } = await installationsOf(access_token);
     expect(installations[0]).toMatchObject({ suspended_at: '2026-11-24T00:00:00Z' });
     expect((await asApp('DELETE', `/app/installations/${id}/suspended`)).status).toBe(204);

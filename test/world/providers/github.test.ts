@@ -296,9 +296,9 @@ describe('the REST API', () => {
         .map((repository) => repository.full_name);
     const wide = await getToken();
     const narrow = await getToken({ scope: 'read:user' });
-    expect(await names(wide.access_token)).toHaveLength(3);
+    expect(await names(wide.access_token)).toHaveLength(4);
     expect(await names(wide.access_token, '?visibility=private')).toEqual(['octocat/launch-plans']);
-    expect(await names(narrow.access_token)).toHaveLength(2);
+    expect(await names(narrow.access_token)).toHaveLength(3);
     const page = await api('/user/repos?per_page=1&sort=pushed', wide.access_token);
     expect(page.headers.get('link')).toContain('page=2>; rel="next"');
     expect((await api('/user/repos?pageSize=1', wide.access_token)).status).toBe(422);

@@ -348,7 +348,8 @@ describe('the Admin API', () => {
 
   test('answers a named query with any of the fields in any order', async () => {
     const { access_token } = await connect();
-    const query = 'query Who($first: Int = 1) { # comment\n store: shop { name, __typename id } }';
+    const query =
+      'query Who($yes: Boolean = true) { # comment\n store: shop @include(if: $yes) { name, __typename id } }';
     const response = await graphql(access_token, query);
     expect(await response.json()).toMatchObject({
       data: { store: { name: 'North Store', __typename: 'Shop', id: 'gid://shopify/Shop/60210012345' } },

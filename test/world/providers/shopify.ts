@@ -5,9 +5,13 @@ import { consentPage, readConsent } from '../consent.ts';
 import type { SimulatorContext, SimulatorFactory } from '../simulator.ts';
 import type { Store } from '../store.ts';
 import { shopifyAdmin } from './shopify/admin.ts';
+import { deliveryBook, deliveryRecords } from './shopify/deliveries.ts';
+import { happenings } from './shopify/happenings.ts';
 import { page } from './shopify/page.ts';
+import { resourceBook } from './shopify/resources.ts';
 import { findShop, isShopDomain, type Shop } from './shopify/shops.ts';
 import { signQuery } from './shopify/signature.ts';
+import { subscriptionBook, subscriptionRecords } from './shopify/subscriptions.ts';
 import {
   accessTokens,
   type Grant,
@@ -50,17 +54,33 @@ interface Code {
 
 /**
  * Shopify as a non-embedded app meets it: the authorization code grant (shopify.dev
- * authorization-code-grant), offline tokens (offline-access-tokens) and the Admin API behind them.
+ * authorization-code-grant), offline tokens (offline-access-tokens), the Admin API behind them, and its webhooks
+ * (apps/build/webhooks).
  *
- * Settings in the store: those of `shopifyAdmin`, and `settings.deadRefreshToken`: `invalid_grant`, as
- * Shopify's libraries read it, or `invalid_request`, as merchants' apps have seen it (HTTP 401, "This request
- * requires an active refresh_token").
+ * Settings in the store: those of `shopifyAdmin`; `settings.deadRefreshToken`: `invalid_grant`, as Shopify's
+ * libraries read it, or `invalid_request`, as merchants' apps have seen it (HTTP 401, "This request requires an
+ * active refresh_token"). For webhooks `settings.previousSecret` (signs them, as in the hour after the client secret
+ * was rotated), `settings.failuresToDelete` (8), `settings.tellsUninstall` (also an app that uninstalls itself is
+ * told), `settings.topicsDenied` (a topic without its scope is ACCESS_DENIED and no user error),
+ * `settings.unapproved` (no protected customer data for the app: neither orders nor their topics) and
+ * `settings.itemsFollowLevels` (an inventory item's `updatedAt` moves with its levels).
+ *
+ * `happen` takes the topic in header form as `event` and the shop's domain as `account`; `triggered_at`,
+ * `webhook_id` and `event_id` for the headers; `id` (the order, product or customer; for a compliance topic the
+ * customer), `total_price`, `title`, `inventory_item_id`, `location_id`, `available`, and `scopes` for
+ * app/scopes_update, which grants them. An update without an id is of the newest. With `retry` the webhook of that id
+ * is sent once more, whatever the event. Compliance topics go to /api/webhooks/shopify at the origin of the first
+ * redirect URI, as the app's configuration would have it.
  */
 export const shopify: SimulatorFactory = (context) => {
   context.secret(context.client.secret);
   const tokens = tokenBook(context);
+  const subscriptions = subscriptionBook(context);
+  const deliveries = deliveryBook(context, subscriptions);
+  const books = { tokens, subscriptions, deliveries, resources: resourceBook(context) };
+  const happening = happenings(context, books);
   const oauth = shopifyOauth(context, tokens);
-  const admin = shopifyAdmin(context, tokens);
+  const admin = shopifyAdmin(context, books, happening);
   return {
     provider: 'shopify',
     host: isShopDomain,
@@ -69,8 +89,21 @@ export const shopify: SimulatorFactory = (context) => {
       if (!findShop(hostname)) return page('Create an Ecommerce Website · Shopify', 'Not found', 404);
       return (/^\/admin\/api(_permissions)?\//.test(pathname) ? admin : oauth).fetch(request);
     },
+    happen: happening.happen,
   };
 };
+
+/** The webhook subscriptions that stand, oldest first; `topic` as the enum has it. */
+export function shopifySubscriptions(
+  store: Store,
+): Array<{ id: string; shop: string; topic: string; uri: string; failures: number }> {
+  return subscriptionRecords(store).map(({ id, shop, topic, uri, failures }) => ({
+    ...{ id, shop, topic, uri, failures },
+  }));
+}
+
+/** The webhooks sent so far, oldest first, each with its attempts. */
+export const shopifyDeliveries = deliveryRecords;
 
 /** The access tokens issued so far, oldest first; an expired one counts as dead only when told `now`. */
 export function shopifyTokens(

@@ -3,8 +3,14 @@ import { z } from 'zod';
 import type { SimulatorContext, SimulatorFactory } from '../simulator.ts';
 import type { Store } from '../store.ts';
 import { accountObject, balanceObject } from './stripe/account.ts';
+import { type Delivery, deliveryRecords } from './stripe/deliveries.ts';
+import { checkAccount, checkContentType, checkQuery, checkVersion, HELP } from './stripe/door.ts';
+import { type EndpointBook, endpointBook } from './stripe/endpoint-book.ts';
 import { StripeRefusal } from './stripe/errors.ts';
+import { type EventBook, eventBook } from './stripe/event-book.ts';
+import { events } from './stripe/events.ts';
 import { readForm, unfold } from './stripe/form.ts';
+import { happenings } from './stripe/happen.ts';
 import {
   accountOf,
   authenticate,
@@ -13,17 +19,15 @@ import {
   demandAccount,
   type KeyRecord,
   keyRecords,
-  mask,
   randomLetters,
 } from './stripe/keys.ts';
 import { LISTS, list } from './stripe/lists.ts';
-import { API_VERSIONS } from './stripe/vocabulary.ts';
+import { ACCOUNT_VERSION } from './stripe/vocabulary.ts';
 import { webhookEndpoints } from './stripe/webhook-endpoints.ts';
 
-type Env = { Variables: { record: KeyRecord } };
+export { signStripe } from './stripe/signature.ts';
 
-const ACCOUNT_VERSION = '2026-10-28.endive';
-const HELP = 'we can help at https://support.stripe.com/.';
+type Env = { Variables: { record: KeyRecord } };
 
 const expandOnly = z.strictObject({ expand: z.array(z.string()).optional() });
 
@@ -36,19 +40,26 @@ interface Remembered {
 }
 
 /**
- * Stripe's /v1 as the owner of a key meets it (docs.stripe.com/api): account, balance, webhook endpoints, and
- * the lists behind Reeve's tools, which are empty.
+ * Stripe's /v1 as the owner of a key meets it (docs.stripe.com/api): account, balance, webhook endpoints,
+ * events, and the lists behind Reeve's tools, which are empty. A key belongs to an account and a mode, and what
+ * is made with one is seen with every other of them.
  *
- * Settings in the store: `settings.rateLimit` answers every call with 429. The signing secret of a webhook
- * endpoint is under `signing/we_…`.
+ * Settings in the store: `settings.rateLimit` answers every call with 429. `settings.rolled` has the signing
+ * secrets rolled: `both` signs with the new one and the old, `ended` with the new one alone. The secret of a
+ * webhook endpoint is under `signing/we_…`, the new one under `signing-rolled/we_…`.
+ *
+ * `happen` takes `livemode`, `object`, `lost` and `resend` besides (stripe/happen.ts). Nothing is tried again.
  */
 export const stripe: SimulatorFactory = (context) => {
-  const api = stripeApi(context);
+  const endpoints = endpointBook(context);
+  const happened = eventBook(context);
+  const api = stripeApi(context, endpoints, happened);
   return {
     provider: 'stripe',
     host: (hostname) => hostname === 'api.stripe.com',
     fetch: (request) => api.fetch(request),
     issueKey: (options) => createKey(context, options),
+    happen: happenings(context, endpoints, happened),
   };
 };
 
@@ -57,15 +68,21 @@ export function stripeKeys(store: Store): Array<{ key: string; account: string; 
   return keyRecords(store).map(({ key, account, alive }) => ({ key, account, alive }));
 }
 
+/** The webhooks sent so far, oldest first. */
+export function stripeDeliveries(store: Store): Delivery[] {
+  return deliveryRecords(store);
+}
+
 /** Rolls or deletes a key in the Dashboard: from now on it is an expired one. */
 export function expireStripeKey(store: Store, key: string): void {
   const record = store.get<KeyRecord>(`key/${key}`);
   if (record) store.set(`key/${key}`, { ...record, alive: false });
 }
 
-function stripeApi(context: SimulatorContext) {
+function stripeApi(context: SimulatorContext, endpointRecords: EndpointBook, eventRecords: EventBook) {
   const { store, now } = context;
-  const endpoints = webhookEndpoints(context);
+  const endpoints = webhookEndpoints(context, endpointRecords);
+  const happened = events(eventRecords);
   const api = new Hono<Env>();
 
   api.use(async (c, next) => {
@@ -90,6 +107,7 @@ function stripeApi(context: SimulatorContext) {
 
   api.on('POST', '/v1/*', async (c, next) => {
     checkContentType(c.req.header('content-type'), await c.req.text());
+    checkQuery(new URL(c.req.url).searchParams);
     const key = c.req.header('idempotency-key');
     if (key === undefined) return next();
     const slot = `idempotency/${c.var.record.account}/${c.var.record.mode}/${key}`;
@@ -129,11 +147,16 @@ function stripeApi(context: SimulatorContext) {
   const path = '/v1/webhook_endpoints';
   api.get(path, (c) => c.json(endpoints.list(c.var.record, query(c))));
   api.post(path, async (c) => c.json(endpoints.create(c.var.record, await form(c))));
-  api.get(`${path}/:id`, (c) => c.json(endpoints.retrieve(c.var.record, c.req.param('id'))));
+  api.get(`${path}/:id`, (c) => c.json(endpoints.retrieve(c.var.record, c.req.param('id'), query(c))));
   api.post(`${path}/:id`, async (c) =>
     c.json(endpoints.update(c.var.record, c.req.param('id'), await form(c))),
   );
-  api.delete(`${path}/:id`, (c) => c.json(endpoints.remove(c.var.record, c.req.param('id'))));
+  api.delete(`${path}/:id`, async (c) =>
+    c.json(endpoints.remove(c.var.record, c.req.param('id'), await form(c))),
+  );
+
+  api.get('/v1/events', (c) => c.json(happened.list(c.var.record, query(c))));
+  api.get('/v1/events/:id', (c) => c.json(happened.retrieve(c.var.record, c.req.param('id'), query(c))));
 
   for (const [name, { permission, query: schema }] of Object.entries(LISTS)) {
     api.get(`/v1/${name}`, (c) => {
@@ -154,25 +177,5 @@ function stripeApi(context: SimulatorContext) {
 }
 
 const query = (c: Context) => unfold(new URL(c.req.url).searchParams);
-const form = async (c: Context) => unfold(new URLSearchParams(await c.req.text()));
-
-function checkVersion(version: string | undefined): void {
-  if (version !== undefined && !API_VERSIONS.has(version)) {
-    throw new StripeRefusal(400, `Invalid Stripe API version: ${version}`);
-  }
-}
-
-/** docs.stripe.com/connect/authentication; the simulator has no connected accounts. */
-function checkAccount(record: KeyRecord, account: string | undefined): void {
-  if (account === undefined || account === record.account) return;
-  const message = `The provided key '${mask(record.key, 6)}' does not have access to account '${account}' (or that account does not exist). Application access may have been revoked.`;
-  throw new StripeRefusal(403, message, { code: 'account_invalid' });
-}
-
-function checkContentType(type: string | undefined, body: string): void {
-  if (body === '' || /^application\/x-www-form-urlencoded\b/i.test(type ?? '')) return;
-  const message = /^application\/json\b/i.test(type ?? '')
-    ? `Invalid request (check that your POST content type is application/x-www-form-urlencoded). If you have any questions, ${HELP}`
-    : `Invalid request: unsupported Content-Type ${type ?? ''}. If error persists and you need assistance, please contact support@stripe.com.`;
-  throw new StripeRefusal(400, message);
-}
+const form = async (c: Context) =>
+  unfold([...new URL(c.req.url).searchParams, ...new URLSearchParams(await c.req.text())]);

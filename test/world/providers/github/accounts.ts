@@ -6,9 +6,10 @@ export const USERS = [
 
 export type User = (typeof USERS)[number];
 
-/** Octocat owns the organization, hubot is a member of it. */
+/** Octocat owns the first organization, hubot is a member of it; the second is of people nobody can consent as. */
 export const ORGANIZATIONS = [
   { login: 'octo-org', id: 6811672, owners: ['octocat'], members: ['octocat', 'hubot'] },
+  { login: 'octo-guild', id: 9919001, owners: ['monalisa'], members: ['monalisa'] },
 ];
 
 export type Organization = (typeof ORGANIZATIONS)[number];

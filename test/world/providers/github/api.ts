@@ -6,16 +6,18 @@ import { appApi } from './app-api.ts';
 import { applicationApi } from './application-api.ts';
 import { type Books, type CallerEnv, identify, NOT_FOR_APPS, type UserEnv } from './caller.ts';
 import { headerCheck, refuse } from './door.ts';
+import { hookApi } from './hook-api.ts';
 import { ownInstallation, userInstallations } from './installation-api.ts';
 import { fullUser } from './profile.ts';
 import { repositoryContents, userRepositories } from './repository-api.ts';
+import type { Telling } from './telling.ts';
 
 /**
  * api.github.com, after the REST description (2026-03-10) and docs.github.com/rest/using-the-rest-api.
  * `settings.rateLimit` in the store lowers the hourly 5000; `settings.retryAfter` (seconds) answers every
  * call with the secondary limit.
  */
-export function githubApi(context: SimulatorContext, app: App | null, books: Books) {
+export function githubApi(context: SimulatorContext, app: App | null, books: Books, telling: Telling) {
   const api = new Hono<{ Variables: CallerEnv['Variables'] & UserEnv['Variables'] }>();
   const identified = identify(context, books);
 
@@ -27,13 +29,17 @@ export function githubApi(context: SimulatorContext, app: App | null, books: Boo
     await next();
     return undefined;
   });
-  api.get('/user', (c) => c.json(fullUser(userOf(c.var.record.login), c.var.record.scopes)));
+  api.get('/user', (c) => {
+    const { login, scopes } = c.var.record;
+    return c.json(fullUser(userOf(login), scopes, books.repositories.of(login)));
+  });
   api.route('/', userRepositories(books));
   api.route('/', userInstallations(app, books));
   api.route('/', ownInstallation(books));
   api.route('/', repositoryContents(books));
-  api.route('/', applicationApi(context, books.tokens));
-  if (app) api.route('/', appApi(context, app, books));
+  api.route('/', hookApi(context, books, telling));
+  api.route('/', applicationApi(context, books.tokens, telling.news));
+  if (app) api.route('/', appApi(context, app, books, telling));
 
   api.notFound(() => refuse(404, 'Not Found'));
   return api;

@@ -2,12 +2,16 @@ import { type Context, Hono } from 'hono';
 import { z } from 'zod';
 import type { SimulatorContext } from '../../simulator.ts';
 import { type App, appObject, PERMISSIONS } from './app.ts';
+import { appHookApi } from './app-hook-api.ts';
 import { readJwt } from './app-jwt.ts';
 import { type Books, SUSPENDED } from './caller.ts';
+import { later } from './deliveries.ts';
 import { rateLimiter, refuse } from './door.ts';
-import { covered, type Installation, installationObject, toIso } from './installations.ts';
+import { type Installation, installationObject, toIso } from './installations.ts';
+import { readBody } from './json-body.ts';
 import { pageOf, pageQuery } from './paging.ts';
 import { fullRepository } from './repositories.ts';
+import type { Telling } from './telling.ts';
 
 const PAGE = '/apps/apps';
 const TOKEN_PAGE = `${PAGE}#create-an-installation-access-token-for-an-app`;
@@ -29,6 +33,7 @@ export function appApi(
   context: SimulatorContext,
   app: App,
   { installations, installationTokens }: Books,
+  telling: Telling,
 ): Hono {
   const { store, now, secret } = context;
   const api = new Hono();
@@ -46,6 +51,8 @@ export function appApi(
     const limit = store.get<number>('settings.rateLimit') ?? 5000;
     return limited(c, next, { name: 'app', limit, who: `app ID ${app.id}` });
   });
+
+  api.route('/', appHookApi(telling));
 
   api.get('/app', (c) => c.json(appObject(app, installations.all().length)));
 
@@ -74,7 +81,8 @@ export function appApi(
   api.delete(
     '/app/installations/:id',
     forInstallation((c, installation) => {
-      installations.change(installation, { removed: true });
+      const removed = installations.change(installation, { removed: true });
+      later(async () => telling.news?.installation(removed, 'deleted'));
       // breaking-changes of 2026-03-10: it became a 202.
       return c.body(null, c.req.header('x-github-api-version') === '2026-03-10' ? 202 : 204);
     }),
@@ -84,7 +92,9 @@ export function appApi(
     '/app/installations/:id/suspended',
     forInstallation((c, installation) => {
       if (installation.suspendedAt === null) {
-        installations.change(installation, { suspendedAt: now(), suspendedBy: 'app' });
+        const change = { suspendedAt: now(), suspendedBy: 'app' as const };
+        const suspended = installations.change(installation, change);
+        later(async () => telling.news?.installation(suspended, 'suspend'));
       }
       return c.body(null, 204);
     }),
@@ -95,7 +105,10 @@ export function appApi(
     forInstallation((c, installation) => {
       // suspending-a-github-app-installation: only who suspended can end it. The status is a guess.
       if (installation.suspendedBy === 'account') return refuse(403, 'Forbidden', PAGE);
-      installations.change(installation, { suspendedAt: null, suspendedBy: null });
+      if (installation.suspendedAt !== null) {
+        const restored = installations.change(installation, { suspendedAt: null, suspendedBy: null });
+        later(async () => telling.news?.installation(restored, 'unsuspend'));
+      }
       return c.body(null, 204);
     }),
   );
@@ -104,11 +117,11 @@ export function appApi(
     '/app/installations/:id/access_tokens',
     forInstallation(async (c, installation) => {
       if (installation.suspendedAt !== null) return refuse(403, SUSPENDED, TOKEN_PAGE);
-      const body = await readBody(c);
+      const body = await readBody(c, tokenBody, TOKEN_PAGE);
       if (body instanceof Response) return body;
       const { repositories: names = [], repository_ids: ids = [], permissions } = body;
 
-      const open = covered(installation);
+      const open = installations.covered(installation);
       const chosen = open.filter(({ id, name }) => names.includes(name) || ids.includes(id));
       const isEach = names.every((name) => open.some((each) => each.name === name));
       if (!isEach || !ids.every((id) => open.some((each) => each.id === id))) {
@@ -140,17 +153,4 @@ export function appApi(
   );
 
   return api;
-}
-
-/** The body may be missing. */
-async function readBody(c: Context): Promise<z.infer<typeof tokenBody> | Response> {
-  const text = await c.req.text();
-  if (text === '') return {};
-  if (!/^application\/json\b/i.test(c.req.header('content-type') ?? '')) {
-    return refuse(415, 'Unsupported Media Type: the body must be application/json', TOKEN_PAGE);
-  }
-  const json: unknown = await new Response(text).json().catch(() => undefined);
-  if (json === undefined) return refuse(400, 'Problems parsing JSON', TOKEN_PAGE);
-  const body = tokenBody.safeParse(json);
-  return body.success ? body.data : refuse(422, 'Invalid request.', TOKEN_PAGE);
 }

@@ -10,6 +10,8 @@ export interface App {
   clientId: string;
   /** Null where the owner has not made a private key. */
   publicKey: KeyObject | null;
+  /** What its webhook is subscribed to, beside what no App can unsubscribe from. */
+  readonly events: readonly string[];
 }
 
 /** What the App asks for and every installation of it has. */
@@ -21,7 +23,7 @@ export const PERMISSIONS: Record<string, string> = {
   pull_requests: 'read',
 };
 
-export const EVENTS = ['deployment_status', 'pull_request', 'push', 'workflow_run'];
+const EVENTS = ['deployment_status', 'pull_request', 'push', 'workflow_run'];
 
 const appSettings = z.object({
   APP_ID: z.coerce.number().int().positive(),
@@ -43,7 +45,7 @@ export const githubAppSettings: Record<string, () => string> = {
 };
 
 /** The App whose client this is; null for the client of an OAuth App. */
-export function appOf({ client, secret }: SimulatorContext): App | null {
+export function appOf({ store, client, secret }: SimulatorContext): App | null {
   if (!client.settings.APP_ID) return null;
   const settings = appSettings.parse(client.settings);
   if (settings.APP_WEBHOOK_SECRET !== undefined) secret(settings.APP_WEBHOOK_SECRET);
@@ -56,6 +58,9 @@ export function appOf({ client, secret }: SimulatorContext): App | null {
         ? null
         : // Environment files hold a PEM in one line.
           createPublicKey(secret(settings.APP_PRIVATE_KEY).replaceAll('\\n', '\n')),
+    get events() {
+      return store.get<string[]>('settings.appEvents') ?? EVENTS;
+    },
   };
 }
 
@@ -74,7 +79,7 @@ export function appObject(app: App, installationsCount: number) {
     created_at: '2026-01-05T09:00:00Z',
     updated_at: '2026-01-05T09:00:00Z',
     permissions: PERMISSIONS,
-    events: EVENTS,
+    events: app.events,
     installations_count: installationsCount,
   };
 }

@@ -3,13 +3,15 @@ import { type Context, Hono } from 'hono';
 import { z } from 'zod';
 import type { SimulatorContext } from '../../simulator.ts';
 import { simpleUser, userOf } from './accounts.ts';
+import type { AppNews } from './app-news.ts';
+import { later } from './deliveries.ts';
 import { rateLimiter, refuse } from './door.ts';
 import type { TokenBook, TokenRecord } from './tokens.ts';
 
 const tokenBody = z.object({ access_token: z.string().min(1) });
 
 /** The endpoints that the application itself calls, with its client's id and secret. */
-export function applicationApi(context: SimulatorContext, tokens: TokenBook): Hono {
+export function applicationApi(context: SimulatorContext, tokens: TokenBook, news: AppNews | null): Hono {
   const { client } = context;
   const api = new Hono();
   const limited = rateLimiter(context);
@@ -71,6 +73,8 @@ export function applicationApi(context: SimulatorContext, tokens: TokenBook): Ho
     const record = await named(c);
     if (record instanceof Response) return record;
     tokens.revokeGrant(record.login);
+    // The event is documented for a user who revokes; that this endpoint is silent is not.
+    if (news) later(() => news.revoked(record.login));
     return c.body(null, 204);
   });
 

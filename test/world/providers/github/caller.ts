@@ -2,9 +2,9 @@ import type { Context, Next } from 'hono';
 import type { SimulatorContext } from '../../simulator.ts';
 import { userOf } from './accounts.ts';
 import { rateLimiter, refuse } from './door.ts';
-import { type InstallationToken, type InstallationTokenBook, opened } from './installation-tokens.ts';
-import { covered, type Installation, type InstallationBook, reaches } from './installations.ts';
-import { type Repository, repositoriesFor, repositoryNamed } from './repositories.ts';
+import type { InstallationToken, InstallationTokenBook } from './installation-tokens.ts';
+import { type Installation, type InstallationBook, reaches } from './installations.ts';
+import type { Repository, RepositoryBook } from './repositories.ts';
 import type { TokenBook, TokenRecord } from './tokens.ts';
 
 /** Whose token the call carries. */
@@ -17,6 +17,7 @@ export type UserEnv = { Variables: { record: TokenRecord } };
 
 /** What remembers who may do what. */
 export interface Books {
+  repositories: RepositoryBook;
   tokens: TokenBook;
   installations: InstallationBook;
   installationTokens: InstallationTokenBook;
@@ -70,26 +71,27 @@ export function identify(context: SimulatorContext, { tokens, installationTokens
     });
     if (isAppToken(record)) return;
     c.header('x-oauth-scopes', record.scopes.join(', '));
-    c.header('x-accepted-oauth-scopes', '');
+    c.header('x-accepted-oauth-scopes', c.res.headers.get('x-accepted-oauth-scopes') ?? '');
     c.header('x-oauth-client-id', client.id);
   };
 }
 
 /** What a person's token lists. */
-export function listed(record: TokenRecord, installations: InstallationBook): Repository[] {
-  return repositoriesFor(record.login).filter((each) => access(record, each, installations) === 'open');
+export function listed(record: TokenRecord, { repositories, installations }: Books): Repository[] {
+  return repositories.for(record.login).filter((each) => access(record, each, installations) === 'open');
 }
 
 /** One repository by its name, as far as the caller can read it; or the refusal. */
 export function readable(
   caller: Caller,
   name: string,
-  installations: InstallationBook,
+  { repositories, installations, installationTokens }: Books,
 ): Repository | Response {
-  const repository = repositoryNamed(name);
+  const repository = repositories.named(name);
   if (!repository) return refuse(404, 'Not Found');
   if (caller.kind === 'installation') {
-    const isOpen = !repository.private || opened(caller.token, caller.installation).includes(repository);
+    const opened = installationTokens.opened(caller.token, caller.installation);
+    const isOpen = !repository.private || opened.some(({ id }) => id === repository.id);
     return isOpen ? repository : refuse(404, 'Not Found');
   }
   const how = access(caller.record, repository, installations);
@@ -108,7 +110,9 @@ function access(record: TokenRecord, repository: Repository, installations: Inst
   }
   const installation = installations.of(repository.owner);
   const isShared =
-    installation && reaches(record.login, installation) && covered(installation).includes(repository);
+    installation &&
+    reaches(record.login, installation) &&
+    installations.covered(installation).some(({ id }) => id === repository.id);
   if (repository.private && !isShared) return 'closed';
   return installation && installation.suspendedAt !== null ? 'suspended' : 'open';
 }

@@ -6,9 +6,11 @@ import type { SimulatorContext } from '../../simulator.ts';
 import { organizationsOf, USERS } from './accounts.ts';
 import type { App } from './app.ts';
 import { sendBack } from './authorize.ts';
+import type { Books } from './caller.ts';
 import type { CodeBook } from './codes.ts';
-import type { InstallationBook } from './installations.ts';
-import { fullName, repositoriesOf } from './repositories.ts';
+import { later } from './deliveries.ts';
+import { fullName } from './repositories.ts';
+import type { Telling } from './telling.ts';
 
 /** sharing-your-github-app names no other parameter. */
 const installQuery = z.strictObject({ state: z.string().optional() });
@@ -34,8 +36,9 @@ const CHOICES = new Map(
 export function installPage(
   { store, client }: SimulatorContext,
   app: App,
-  installations: InstallationBook,
+  { repositories: known, installations }: Books,
   codes: CodeBook,
+  { news }: Telling,
 ): Hono {
   const page = new Hono();
 
@@ -49,7 +52,7 @@ export function installPage(
     if (c.req.method === 'GET') {
       const accounts = [...CHOICES.keys()];
       const owners = [...new Set([...CHOICES.values()].map(({ account }) => account))];
-      const scopes = owners.flatMap(repositoriesOf).map(fullName);
+      const scopes = owners.flatMap(known.of).map(fullName);
       return c.html(consentPage({ provider: 'GitHub', accounts, scopes, app: 'Reeve' }));
     }
 
@@ -63,7 +66,7 @@ export function installPage(
     // The setup URL's page has an id and a state; developers who met this case saw neither id nor code.
     if (!isOwner) return sendBack(c, target, { setup_action: 'request' }, state);
 
-    const own = repositoriesOf(account);
+    const own = known.of(account);
     const ticked = own.filter((repository) => consent.scopes.includes(fullName(repository)));
     const isAll = ticked.length === 0 || ticked.length === own.length;
     const repositories = isAll ? 'all' : ticked.map(({ id }) => id);
@@ -74,8 +77,13 @@ export function installPage(
     };
 
     const standing = installations.of(account);
-    if (!standing) return finish(installations.install(account, repositories).id, 'install');
-    installations.change(standing, { repositories });
+    if (!standing) {
+      const installed = installations.install(account, repositories);
+      later(async () => news?.installation(installed, 'created'));
+      return finish(installed.id, 'install');
+    }
+    const changed = installations.change(standing, { repositories });
+    later(async () => news?.selection(standing, changed));
     if (store.get<boolean>('settings.redirectOnUpdate')) return finish(standing.id, 'update');
     return c.html(html`<!doctype html><title>Reeve is installed on ${account} · GitHub</title>`);
   });

@@ -2,8 +2,7 @@ import { type Context, Hono } from 'hono';
 import type { App } from './app.ts';
 import { type Books, type Caller, type CallerEnv, isAppToken, SUSPENDED, type UserEnv } from './caller.ts';
 import { refuse } from './door.ts';
-import { opened } from './installation-tokens.ts';
-import { covered, type Installation, installationObject, reaches } from './installations.ts';
+import { type Installation, installationObject, reaches } from './installations.ts';
 import { onlyPages, pageOf } from './paging.ts';
 import { fullRepository, type Repository } from './repositories.ts';
 
@@ -32,7 +31,7 @@ export function userInstallations(app: App | null, { installations }: Books): Ho
     const installation = installations.find(Number(c.req.param('id')));
     if (!installation || !reaches(record.login, installation)) return refuse(404, 'Not Found', PAGE);
     if (installation.suspendedAt !== null) return refuse(403, SUSPENDED, PAGE);
-    return repositoryList(c, installation.repositories, covered(installation), record.login);
+    return repositoryList(c, installation.repositories, installations.covered(installation), record.login);
   });
 
   return api;
@@ -51,7 +50,7 @@ export function ownInstallation({ installationTokens }: Books): Hono<CallerEnv> 
     return repositoryList(
       c,
       token.repositories ?? installation.repositories,
-      opened(token, installation),
+      installationTokens.opened(token, installation),
       null,
     );
   });

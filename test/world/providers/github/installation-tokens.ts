@@ -1,7 +1,7 @@
 import type { SimulatorContext } from '../../simulator.ts';
 import type { Store } from '../../store.ts';
 import type { App } from './app.ts';
-import { covered, type Installation, type InstallationBook } from './installations.ts';
+import type { Installation, InstallationBook } from './installations.ts';
 import { randomLetters } from './tokens.ts';
 
 /** An installation access token; a dead one stays, so that tests can see it die. */
@@ -56,11 +56,10 @@ export function installationTokenBook(
       return { token: record, installation };
     },
 
+    /** What the token opens of the installation. */
+    opened: (token: InstallationToken, installation: Installation) =>
+      installations.covered(installation).filter(({ id }) => token.repositories?.includes(id) ?? true),
+
     revoke: (record: InstallationToken) => save({ ...record, revoked: true }),
   };
-}
-
-/** What the token opens of the installation. */
-export function opened(token: InstallationToken, installation: Installation) {
-  return covered(installation).filter(({ id }) => token.repositories?.includes(id) ?? true);
 }

@@ -1,8 +1,8 @@
 import type { SimulatorContext } from '../../simulator.ts';
 import type { Store } from '../../store.ts';
 import { accountOf, isOrganization, simpleUser, USERS } from './accounts.ts';
-import { type App, EVENTS, PERMISSIONS } from './app.ts';
-import { type Repository, repositoriesOf } from './repositories.ts';
+import { type App, PERMISSIONS } from './app.ts';
+import type { Repository, RepositoryBook } from './repositories.ts';
 
 export interface Installation {
   id: number;
@@ -34,11 +34,6 @@ export function isInstalled(store: Store, record: Installation): boolean {
   return !record.removed && !(record.seeded && (not === true || [not].flat().includes(record.account)));
 }
 
-/** The repositories that the account opened to the App. */
-export function covered({ account, repositories }: Installation): Repository[] {
-  return repositoriesOf(account).filter(({ id }) => repositories === 'all' || repositories.includes(id));
-}
-
 /** Whether the person has access to something in the account. */
 export function reaches(login: string, { account: name }: Installation): boolean {
   const account = accountOf(name);
@@ -48,7 +43,11 @@ export function reaches(login: string, { account: name }: Installation): boolean
 /** Installs, finds and changes. */
 export type InstallationBook = ReturnType<typeof installationBook>;
 
-export function installationBook({ store, now }: SimulatorContext, app: App | null) {
+export function installationBook(
+  { store, now }: SimulatorContext,
+  app: App | null,
+  repositoryBook: RepositoryBook,
+) {
   const create = (account: string, repositories: Installation['repositories'], seeded: boolean) => {
     const record: Installation = {
       id: FIRST_ID + installationRecords(store).length + 1,
@@ -72,6 +71,9 @@ export function installationBook({ store, now }: SimulatorContext, app: App | nu
     all: () => installationRecords(store).filter((record) => isInstalled(store, record)),
     find: (id: number) => book.all().find((record) => record.id === id),
     of: (account: string) => book.all().find((record) => record.account === account),
+    /** The repositories that the account opened to the App. */
+    covered: ({ account, repositories }: Installation): Repository[] =>
+      repositoryBook.of(account).filter(({ id }) => repositories === 'all' || repositories.includes(id)),
     install(account: string, repositories: Installation['repositories']): Installation {
       // One that only a setting hides must not come back beside the new one.
       for (const old of installationRecords(store)) {
@@ -79,12 +81,16 @@ export function installationBook({ store, now }: SimulatorContext, app: App | nu
       }
       return create(account, repositories, false);
     },
-    change(record: Installation, change: Partial<Installation>) {
-      saveInstallation(store, { ...record, ...change, updatedAt: now() });
+    change(record: Installation, change: Partial<Installation>): Installation {
+      const changed = { ...record, ...change, updatedAt: now() };
+      saveInstallation(store, changed);
+      return changed;
     },
   };
   return book;
 }
+
+export const installationNodeId = ({ id }: Installation) => btoa(`023:IntegrationInstallation${id}`);
 
 /** Times in GitHub's answers have no fractions. */
 export const toIso = (milliseconds: number) => `${new Date(milliseconds).toISOString().slice(0, 19)}Z`;
@@ -106,7 +112,7 @@ export function installationObject(app: App, record: Installation) {
     target_id: account.id,
     target_type: simpleUser(account).type,
     permissions: PERMISSIONS,
-    events: EVENTS,
+    events: app.events,
     created_at: toIso(record.createdAt),
     updated_at: toIso(record.updatedAt),
     single_file_name: null,

@@ -1,9 +1,8 @@
 import { simpleUser, type User } from './accounts.ts';
-import { repositoriesOf } from './repositories.ts';
+import type { Repository } from './repositories.ts';
 
 /** GET /user: the private half only for a token that may read the profile. */
-export function fullUser(user: User, scopes: string[]) {
-  const own = repositoriesOf(user.login);
+export function fullUser(user: User, scopes: string[], own: Repository[]) {
   const hidden = own.filter((repository) => repository.private).length;
   const open = {
     ...simpleUser(user),

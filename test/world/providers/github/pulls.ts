@@ -70,6 +70,21 @@ export function pullsOf(repository: Repository): Pull[] {
   return PULLS.filter((pull) => pull.repository === fullName(repository));
 }
 
+/** One that somebody opens now, or merges right away. */
+export function nextPull(repository: Repository, author: string, now: string, isMerged: boolean): Pull {
+  const highest = Math.max(0, ...pullsOf(repository).map(({ number }) => number));
+  return {
+    repository: fullName(repository),
+    number: highest + 1,
+    title: 'Say it louder',
+    author,
+    branch: 'louder',
+    created: now,
+    updated: now,
+    ...(isMerged && { closed: now, isMerged }),
+  };
+}
+
 /** The schema `pull-request-simple` of the REST description. */
 export function pullObject(pull: Pull, repository: Repository, viewer: string | null) {
   const name = fullName(repository);

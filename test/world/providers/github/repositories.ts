@@ -1,3 +1,4 @@
+import type { Store } from '../../store.ts';
 import { accountOf, isOrganization, organizationsOf, simpleUser } from './accounts.ts';
 
 export interface Repository {
@@ -5,14 +6,17 @@ export interface Repository {
   owner: string;
   name: string;
   private: boolean;
+  archived: boolean;
   pushed_at: string;
+  /** Outside collaborators who may only read. */
+  readers?: string[];
 }
 
 /**
- * All that the organization has is private: its owners have not approved any OAuth App
+ * All that octo-org has is private: its owners have not approved any OAuth App
  * (organizations/managing-oauth-access-to-your-organizations-data), so that only a GitHub App gets at it.
  */
-const REPOSITORIES: Repository[] = [
+const REPOSITORIES: Omit<Repository, 'archived'>[] = [
   { id: 1296269, owner: 'octocat', name: 'Hello-World', private: false, pushed_at: '2026-05-04T10:00:00Z' },
   { id: 1300192, owner: 'octocat', name: 'Spoon-Knife', private: false, pushed_at: '2026-03-02T08:30:00Z' },
   { id: 1300193, owner: 'octocat', name: 'launch-plans', private: true, pushed_at: '2026-06-01T16:45:00Z' },
@@ -20,22 +24,52 @@ const REPOSITORIES: Repository[] = [
   { id: 2100002, owner: 'hubot', name: 'secret-orders', private: true, pushed_at: '2026-02-20T09:10:00Z' },
   { id: 3100001, owner: 'octo-org', name: 'roadmap', private: true, pushed_at: '2026-07-03T13:00:00Z' },
   { id: 3100002, owner: 'octo-org', name: 'rockets', private: true, pushed_at: '2026-07-09T15:20:00Z' },
+  {
+    id: 4100001,
+    owner: 'octo-guild',
+    name: 'handbook',
+    private: false,
+    pushed_at: '2026-04-11T11:00:00Z',
+    readers: ['octocat'],
+  },
 ];
 
-export const fullName = (repository: Repository) => `${repository.owner}/${repository.name}`;
+export const fullName = ({ owner, name }: Pick<Repository, 'owner' | 'name'>) => `${owner}/${name}`;
 
-export function repositoriesOf(login: string): Repository[] {
-  return REPOSITORIES.filter((repository) => repository.owner === login);
+export type RepositoryBook = ReturnType<typeof repositoryBook>;
+
+export function repositoryBook(store: Store) {
+  const all = (): Repository[] => {
+    const archived = store.get<string[]>('settings.archived') ?? [];
+    return [...REPOSITORIES, ...moreOfOctocat(store.get<number>('settings.moreRepositories') ?? 0)].map(
+      (each) => ({ ...each, archived: archived.includes(fullName(each)) }),
+    );
+  };
+  const of = (login: string) => all().filter((repository) => repository.owner === login);
+  return {
+    of,
+
+    /** Names are found in whatever case they are written. */
+    named: (name: string) =>
+      all().find((repository) => fullName(repository).toLowerCase() === name.toLowerCase()),
+
+    /** What the person can read: their own, their organizations', and what others let them. */
+    for: (login: string) => [
+      ...[login, ...organizationsOf(login).map((each) => each.login)].flatMap(of),
+      ...all().filter(({ readers }) => readers?.includes(login)),
+    ],
+  };
 }
 
-/** Names are found in whatever case they are written. */
-export function repositoryNamed(name: string): Repository | undefined {
-  return REPOSITORIES.find((repository) => fullName(repository).toLowerCase() === name.toLowerCase());
-}
-
-/** What the person can read: their own and their organizations'. */
-export function repositoriesFor(login: string): Repository[] {
-  return [login, ...organizationsOf(login).map((each) => each.login)].flatMap(repositoriesOf);
+/** So many that they come in pages. */
+function moreOfOctocat(count: number): Omit<Repository, 'archived'>[] {
+  return Array.from({ length: count }, (_, index) => ({
+    id: 5_000_001 + index,
+    owner: 'octocat',
+    name: `notebook-${String(index + 1).padStart(3, '0')}`,
+    private: true,
+    pushed_at: `${new Date(Date.UTC(2025, 0, 1 + index)).toISOString().slice(0, 19)}Z`,
+  }));
 }
 
 const REPOSITORY_URLS: Record<string, string> = {
@@ -126,7 +160,7 @@ export function fullRepository(repository: Repository, viewer: string | null) {
     has_wiki: true,
     has_pages: false,
     has_downloads: true,
-    archived: false,
+    archived: repository.archived,
     disabled: false,
     permissions: { admin: isOwner, maintain: isOwner, push: isOwner, triage: isOwner, pull: true },
     created_at: '2011-01-26T19:01:12Z',

@@ -4,7 +4,7 @@ import { type Books, type CallerEnv, listed, NOT_FOR_APPS, readable, type UserEn
 import { refuse } from './door.ts';
 import { pageOf, pageQuery } from './paging.ts';
 import { pullObject, pullsOf } from './pulls.ts';
-import { fullRepository } from './repositories.ts';
+import { fullRepository, type Repository } from './repositories.ts';
 
 const LIST_PAGE = '/repos/repos#list-repositories-for-the-authenticated-user';
 const PULLS_PAGE = '/pulls/pulls#list-pull-requests';
@@ -40,7 +40,7 @@ const SORT_KEYS = {
 } as const;
 
 /** GET /user/repos, for a person's token. */
-export function userRepositories({ installations }: Books): Hono<UserEnv> {
+export function userRepositories(books: Books): Hono<UserEnv> {
   return new Hono<UserEnv>().get('/user/repos', (c) => {
     const query = repositoryQuery.safeParse(c.req.query());
     // Ignoring an unknown parameter is what the real service does; here it would hide a misspelt one.
@@ -50,17 +50,17 @@ export function userRepositories({ installations }: Books): Hono<UserEnv> {
       return refuse(422, 'If you specify visibility or affiliation, you cannot specify type.');
     }
     const { record } = c.var;
-    // Nobody here is a mere collaborator.
-    const sides = (affiliation ?? 'owner,organization_member').split(',');
-    const isWanted = (own: boolean) =>
-      own
-        ? type !== 'member' && sides.includes('owner')
-        : type !== 'owner' && sides.includes('organization_member');
+    const sides = affiliation?.split(',');
+    const isWanted = ({ owner, readers }: Repository) => {
+      if (owner === record.login) return type !== 'member' && (sides?.includes('owner') ?? true);
+      const side = readers?.includes(record.login) ? 'collaborator' : 'organization_member';
+      return type !== 'owner' && (sides?.includes(side) ?? true);
+    };
     const wanted = visibility ?? type ?? 'all';
     const key = SORT_KEYS[sort];
     const sign = (direction ?? (sort === 'full_name' ? 'asc' : 'desc')) === 'asc' ? 1 : -1;
-    const matching = listed(record, installations)
-      .filter(({ owner }) => isWanted(owner === record.login))
+    const matching = listed(record, books)
+      .filter(isWanted)
       .map((repository) => fullRepository(repository, record.login))
       .filter(({ visibility }) =>
         wanted === 'public' || wanted === 'private' ? visibility === wanted : true,
@@ -72,11 +72,11 @@ export function userRepositories({ installations }: Books): Hono<UserEnv> {
 }
 
 /** What is inside a repository, for any token. */
-export function repositoryContents({ installations }: Books): Hono<CallerEnv> {
+export function repositoryContents(books: Books): Hono<CallerEnv> {
   return new Hono<CallerEnv>().get('/repos/:owner/:repo/pulls', (c) => {
     const { caller } = c.var;
     const { owner, repo } = c.req.param();
-    const repository = readable(caller, `${owner}/${repo}`, installations);
+    const repository = readable(caller, `${owner}/${repo}`, books);
     if (repository instanceof Response) return repository;
     const mayRead = caller.kind === 'user' || caller.token.permissions.pull_requests !== undefined;
     if (repository.private && !mayRead) return refuse(403, NOT_FOR_APPS, PULLS_PAGE);

@@ -1,10 +1,13 @@
-import { createHash } from 'node:crypto';
 import { type Context, Hono } from 'hono';
 import { z } from 'zod';
 import type { SimulatorContext } from '../../simulator.ts';
-import { execute, type Schema } from './graphql.ts';
+import { execute } from './graphql.ts';
+import type { Books, Happenings } from './happenings.ts';
+import { identityFields } from './identity.ts';
+import { resourceFields } from './resource-fields.ts';
 import { findShop, type Shop } from './shops.ts';
-import type { AccessToken, TokenBook } from './tokens.ts';
+import { subscriptionFields } from './subscription-fields.ts';
+import type { AccessToken } from './tokens.ts';
 
 type Env = { Variables: { shop: Shop; record: AccessToken } };
 
@@ -14,21 +17,6 @@ const LASTING_TOKEN =
 
 /** Oldest first; a version Shopify no longer has is answered by the oldest one (api/usage/versioning). */
 const VERSIONS = ['2025-10', '2026-01', '2026-04', '2026-07', '2026-10', 'unstable'];
-
-/** The part of the 2026-10 schema behind identity and uninstalling. */
-const SCHEMA: Schema = {
-  QueryRoot: { shop: 'Shop', currentAppInstallation: 'AppInstallation' },
-  Shop: {
-    ...{ id: null, name: null, myshopifyDomain: null, email: null, contactEmail: null },
-    ...{ currencyCode: null, ianaTimezone: null, url: null },
-  },
-  AppInstallation: { id: null, accessScopes: 'AccessScope', app: 'App' },
-  AccessScope: { handle: null, description: null },
-  App: { id: null, apiKey: null, title: null },
-  Mutation: { appUninstall: 'AppUninstallPayload' },
-  AppUninstallPayload: { app: 'App', userErrors: 'AppUninstallAppUninstallError' },
-  AppUninstallAppUninstallError: { code: null, field: null, message: null },
-};
 
 const requestBody = z.object({
   query: z.string(),
@@ -41,12 +29,13 @@ const requestBody = z.object({
  * `settings.publicApp` refuses lasting tokens as for public apps, `settings.throttled` answers THROTTLED,
  * `settings.closed` is the status of a shop that is frozen (402), forbidden (403) or locked (423): api/usage/response-codes.
  */
-export function shopifyAdmin({ store, client }: SimulatorContext, tokens: TokenBook): Hono<Env> {
+export function shopifyAdmin(context: SimulatorContext, books: Books, { uninstall }: Happenings): Hono<Env> {
+  const { store, client } = context;
   const admin = new Hono<Env>();
 
   admin.use(async (c, next) => {
     const shop = findShop(new URL(c.req.url).hostname);
-    const record = shop && tokens.find(shop.domain, c.req.header('x-shopify-access-token') ?? '');
+    const record = shop && books.tokens.find(shop.domain, c.req.header('x-shopify-access-token') ?? '');
     if (!record) return c.json({ errors: DEAD_TOKEN }, 401);
     if (record.expiresAt === null && store.get<boolean>('settings.publicApp')) {
       return c.json({ errors: LASTING_TOKEN }, 403);
@@ -59,7 +48,7 @@ export function shopifyAdmin({ store, client }: SimulatorContext, tokens: TokenB
   });
 
   admin.delete('/admin/api_permissions/current.json', (c) => {
-    tokens.uninstall(c.var.shop.domain);
+    uninstall(c.var.shop);
     return c.json({});
   });
 
@@ -78,44 +67,19 @@ export function shopifyAdmin({ store, client }: SimulatorContext, tokens: TokenB
       const extensions = { code: 'THROTTLED', documentation: 'https://shopify.dev/api/usage/rate-limits' };
       return c.json({ errors: [{ message: 'Throttled', extensions }], extensions: cost(0) });
     }
-    const result = execute(SCHEMA, roots(c.var.shop, c.var.record), body.data.query);
-    return c.json('errors' in result ? result : { ...result, extensions: cost(1998) });
+    const { shop, record } = c.var;
+    const { data, errors, notes } = execute(body.data, {
+      ...identityFields(client, shop, record.scopes, uninstall),
+      ...resourceFields(context, books.resources, shop, record.scopes),
+      ...subscriptionFields(context, books.subscriptions, shop, record.scopes),
+    });
+    if (data === undefined) return c.json({ errors });
+    const extensions = { ...cost(1998), ...(notes.length > 0 && { search: notes }) };
+    return c.json({ data, ...(errors && { errors }), extensions });
   });
-
-  function roots(shop: Shop, record: AccessToken) {
-    const number = createHash('sha256').update(client.id).digest().readUInt32BE();
-    const app = { id: `gid://shopify/App/${number}`, apiKey: client.id, title: 'Reeve' };
-    const query = {
-      shop: {
-        id: `gid://shopify/Shop/${shop.id}`,
-        name: shop.name,
-        myshopifyDomain: shop.domain,
-        email: shop.email,
-        contactEmail: shop.email,
-        currencyCode: shop.currencyCode,
-        ianaTimezone: shop.ianaTimezone,
-        url: `https://${shop.domain}`,
-      },
-      currentAppInstallation: {
-        id: `gid://shopify/AppInstallation/${shop.id}`,
-        // The installation lists what a write scope implies too; the token answer leaves it out.
-        accessScopes: record.scopes.flatMap(implied).map((handle) => ({ handle, description: handle })),
-        app,
-      },
-    };
-    const appUninstall = () => {
-      tokens.uninstall(shop.domain);
-      return { app, userErrors: [] };
-    };
-    return { query, mutation: { appUninstall } };
-  }
 
   admin.notFound((c) => c.json({ errors: 'Not Found' }, 404));
   return admin;
-}
-
-function implied(scope: string): string[] {
-  return /^(unauthenticated_)?write_/.test(scope) ? [scope, scope.replace('write_', 'read_')] : [scope];
 }
 
 /** JSON, or the bare document as `application/graphql`. */

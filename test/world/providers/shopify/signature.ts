@@ -9,3 +9,8 @@ export function signQuery(query: Iterable<[string, string]>, clientSecret: strin
   signed.sort();
   return createHmac('sha256', clientSecret).update(signed.toString().replaceAll('+', '%20')).digest('hex');
 }
+
+/** `X-Shopify-Hmac-Sha256` of a webhook with this body (apps/build/webhooks/verify-deliveries). */
+export function signShopify(body: string | Uint8Array, secret: string): string {
+  return createHmac('sha256', secret).update(body).digest('base64');
+}

@@ -154,6 +154,23 @@ export function tokenBook({ store, now, secret }: SimulatorContext) {
       return grant;
     },
 
+    /** What the shop has granted. */
+    scopes(shop: string): string[] {
+      return (
+        refreshTokensOf(shop).find(({ state }) => state === 'active')?.scopes ??
+        accessTokens(store).findLast((record) => record.shop === shop && isAlive(record, now()))?.scopes ??
+        []
+      );
+    },
+
+    /** The shop grants other scopes, and every token of theirs has these. */
+    regrant(shop: string, scopes: string[]): void {
+      for (const record of accessTokens(store)) {
+        if (record.shop === shop) store.set(`token/${record.token}`, { ...record, scopes });
+      }
+      for (const record of refreshTokensOf(shop)) saveRefresh({ ...record, scopes });
+    },
+
     /** The app leaves the shop, and every token of theirs dies. */
     uninstall(shop: string): void {
       for (const record of accessTokens(store)) {

@@ -36,6 +36,13 @@ export function randomLetters(length: number): string {
   return Array.from({ length }, () => LETTERS[randomInt(LETTERS.length)]).join('');
 }
 
+/** A number greater than all before, to tell what came first. */
+export function nextSequence(store: Store): number {
+  const sequence = (store.get<number>('sequence') ?? 0) + 1;
+  store.set('sequence', sequence);
+  return sequence;
+}
+
 /** Every key made, oldest first. */
 export function keyRecords(store: Store): KeyRecord[] {
   return store.list<KeyRecord>('key/').sort((a, b) => a.sequence - b.sequence);
@@ -46,6 +53,21 @@ export function accountOf(store: Store, record: KeyRecord): AccountRecord {
   return (
     store.get<AccountRecord>(`account/${record.account}`) ?? { id: record.account, name: '', createdAt: 0 }
   );
+}
+
+/** The account of that id, or the one that the first key is of. */
+export function accountNamed(context: SimulatorContext, id?: string): AccountRecord {
+  const first = id ?? keyRecords(context.store)[0]?.account;
+  if (first === undefined) return findOrCreateAccount(context, {});
+  const account = context.store.get<AccountRecord>(`account/${first}`);
+  if (!account) throw new Error(`no such account: ${first}`);
+  return account;
+}
+
+/** The mode of an account's first key that still works. */
+export function modeOf(store: Store, account: string): KeyRecord['mode'] {
+  const key = keyRecords(store).find((record) => record.account === account && record.alive);
+  return key?.mode ?? 'test';
 }
 
 /**
@@ -60,8 +82,7 @@ export function createKey(context: SimulatorContext, options: Record<string, str
   const account = findOrCreateAccount(context, options);
   const permissions = (options.permissions ?? PERMISSIONS).split(',').filter((name) => name !== '');
   if (options.account !== 'false') permissions.push(ACCOUNT_READ);
-  const sequence = (store.get<number>('sequence') ?? 0) + 1;
-  store.set('sequence', sequence);
+  const sequence = nextSequence(store);
   const key = secret(`${kind === 'secret' ? 'sk' : 'rk'}_${mode}_${randomLetters(99)}`);
   const alive = options.expired !== 'true';
   const ipLimited = options.ipLimited === 'true';

@@ -9,6 +9,9 @@ export const listParameters = {
   expand: z.array(z.string()),
 };
 
+/** Of objects that have nothing to expand. */
+export const expandNothing = z.array(z.string()).max(0, 'This property cannot be expanded');
+
 const filter = z.union([z.string(), z.array(z.string()), z.record(z.string(), z.string())]);
 const filters = (names: string) => Object.fromEntries(names.split(' ').map((name) => [name, filter]));
 
@@ -27,7 +30,6 @@ export const LISTS: Record<string, { permission: string; query: z.ZodType<Page> 
   prices: collection('plan_read', 'active created currency lookup_keys product recurring type'),
   products: collection('product_read', 'active created ids shippable type url'),
   balance_transactions: collection('balance_read', 'created currency payout source type'),
-  events: collection('event_read', 'created delivery_success type types'),
 };
 
 interface Page {
@@ -43,6 +45,11 @@ function collection(permission: string, names: string) {
 /** One page of a list, newest first as `items` are. */
 export function list<T extends { id: string }>(url: string, items: T[], page: Page) {
   const { limit = 10, starting_after: after, ending_before: before } = page;
+  // Stripe does not say which of the two it would follow.
+  if (after !== undefined && before !== undefined) {
+    const message = 'You may only specify one of these parameters: starting_after, ending_before.';
+    throw new StripeRefusal(400, message);
+  }
   const at = (id: string, param: string) => {
     const index = items.findIndex((item) => item.id === id);
     if (index >= 0) return index;

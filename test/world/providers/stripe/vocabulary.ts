@@ -1,5 +1,8 @@
 const words = (text: string) => new Set(text.trim().split(/\s+/));
 
+/** The version that every account here has as its default. */
+export const ACCOUNT_VERSION = '2026-10-28.endive';
+
 /** Every API version a webhook endpoint may be pinned to (stripe 23.1.0, WebhookEndpointCreateParams.ApiVersion). */
 export const API_VERSIONS = words(`
   2011-01-01 2011-06-21 2011-06-28 2011-08-01 2011-09-15 2011-11-17 2012-02-23 2012-03-25 2012-06-18

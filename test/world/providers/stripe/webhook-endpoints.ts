@@ -1,121 +1,95 @@
 import { z } from 'zod';
+import { isLoopback } from '../../loopback.ts';
 import type { SimulatorContext } from '../../simulator.ts';
+import type { EndpointBook, WebhookEndpoint } from './endpoint-book.ts';
 import { StripeRefusal } from './errors.ts';
 import { type FormValue, readForm } from './form.ts';
-import { demand, type KeyRecord, randomLetters } from './keys.ts';
-import { list, listParameters } from './lists.ts';
+import { demand, type KeyRecord } from './keys.ts';
+import { expandNothing, list, listParameters } from './lists.ts';
+import { newId } from './moment.ts';
 import { API_VERSIONS, EVENTS } from './vocabulary.ts';
 
-/** docs.stripe.com/api/webhook_endpoints/object; `secret` is in the answer to the creation alone. */
-interface WebhookEndpoint {
-  id: string;
-  object: 'webhook_endpoint';
-  api_version: string | null;
-  application: null;
-  created: number;
-  description: string | null;
-  enabled_events: string[];
-  livemode: boolean;
-  metadata: Record<string, string>;
-  status: 'enabled' | 'disabled';
-  url: string;
-}
-
-interface Kept {
-  sequence: number;
-  account: string;
-  endpoint: WebhookEndpoint;
-}
-
-/** docs.stripe.com/webhooks. */
+/** docs.stripe.com/webhooks; refusals count each mode for itself. */
 const LIMIT = 16;
+
+/** docs.stripe.com/api/metadata. */
+const METADATA_KEYS = 50;
+const metadataKey = z
+  .string()
+  .min(1)
+  .max(40)
+  .regex(/^[^[\]]*$/);
+const metadata = z.union([z.literal(''), z.record(metadataKey, z.string().max(500))]);
 
 const event = z.string().refine((name) => EVENTS.has(name), 'must be the name of an event, or *');
 const version = z.string().refine((name) => API_VERSIONS.has(name), 'must be an API version');
-const url = z.string().refine((text) => /^https?:$/.test(URL.parse(text)?.protocol ?? ''), 'Not a valid URL');
-const metadata = z.union([z.literal(''), z.record(z.string(), z.string())]);
+const description = z.string().max(5000);
 const flag = z.enum(['true', 'false']);
-const expand = z.array(z.string());
 const STATUS = { true: 'disabled', false: 'enabled' } as const;
 
 const creation = z.strictObject({
-  url,
+  url: z.string(),
   enabled_events: z.array(event).min(1),
   api_version: version.optional(),
-  description: z.string().optional(),
+  description: description.optional(),
   metadata: metadata.optional(),
   connect: flag.optional(),
-  expand: expand.optional(),
+  expand: expandNothing.optional(),
 });
 
 const update = z
   .strictObject({
-    url,
+    url: z.string(),
     enabled_events: z.array(event).min(1),
     disabled: flag,
-    description: z.string(),
+    description,
     metadata,
-    expand,
+    expand: expandNothing,
   })
   .partial();
 
-const listing = z.strictObject(listParameters).partial();
+const listing = z.strictObject({ ...listParameters, expand: expandNothing }).partial();
+const retrieval = z.strictObject({ expand: expandNothing.optional() });
+const nothing = z.strictObject({});
 
-export type WebhookEndpoints = ReturnType<typeof webhookEndpoints>;
+/** docs.stripe.com/api/webhook_endpoints, for the account and the mode of the key. */
+export function webhookEndpoints({ now }: SimulatorContext, book: EndpointBook) {
+  const isLive = (record: KeyRecord) => record.mode === 'live';
+  const all = (record: KeyRecord) => book.of(record.account, isLive(record));
 
-/** The endpoints of each account and mode (docs.stripe.com/api/webhook_endpoints). */
-export function webhookEndpoints({ store, now, secret }: SimulatorContext) {
-  const all = (record: KeyRecord) =>
-    store
-      .list<Kept>('endpoint/')
-      .filter(
-        (kept) => kept.account === record.account && kept.endpoint.livemode === (record.mode === 'live'),
-      )
-      .sort((a, b) => b.sequence - a.sequence);
-
-  function find(record: KeyRecord, id: string): Kept {
+  function find(record: KeyRecord, id: string) {
     const kept = all(record).find(({ endpoint }) => endpoint.id === id);
     if (kept) return kept;
     const more = { code: 'resource_missing', param: 'id' };
     throw new StripeRefusal(404, `No such webhook endpoint: '${id}'`, more);
   }
 
-  function demandHttps(record: KeyRecord, address: string) {
-    if (record.mode === 'test' || address.startsWith('https:')) return;
-    throw new StripeRefusal(400, 'Invalid URL: live webhook endpoints must be HTTPS.', { param: 'url' });
-  }
-
   return {
     create(record: KeyRecord, form: FormValue) {
       demand(record, 'webhook_write');
       const given = readForm(creation, form);
-      demandHttps(record, given.url);
+      checkUrl(record, given.url);
       if (all(record).length >= LIMIT) {
         throw new StripeRefusal(
           400,
           `You have reached the maximum of ${LIMIT} ${record.mode} webhook endpoints.`,
         );
       }
-      const sequence = (store.get<number>('sequence') ?? 0) + 1;
-      store.set('sequence', sequence);
       const endpoint: WebhookEndpoint = {
-        id: `we_${randomLetters(24)}`,
+        id: newId('we'),
         object: 'webhook_endpoint',
         api_version: given.api_version ?? null,
         application: null,
         created: Math.floor(now() / 1000),
-        description: given.description ?? null,
+        description: given.description || null,
         enabled_events: given.enabled_events,
-        livemode: record.mode === 'live',
-        metadata: given.metadata || {},
+        livemode: isLive(record),
+        metadata: merge({}, given.metadata),
         status: 'enabled',
         url: given.url,
       };
-      const kept: Kept = { sequence, account: record.account, endpoint };
-      store.set(`endpoint/${endpoint.id}`, kept);
-      const signing = secret(`whsec_${randomLetters(32)}`);
-      store.set(`signing/${endpoint.id}`, signing);
-      return { ...endpoint, secret: signing };
+      const secret = book.add({ account: record.account, endpoint, connect: given.connect === 'true' });
+      return { ...endpoint, secret };
     },
 
     list(record: KeyRecord, form: FormValue) {
@@ -124,8 +98,9 @@ export function webhookEndpoints({ store, now, secret }: SimulatorContext) {
       return list('/v1/webhook_endpoints', found, readForm(listing, form));
     },
 
-    retrieve(record: KeyRecord, id: string) {
+    retrieve(record: KeyRecord, id: string, form: FormValue) {
       demand(record, 'webhook_read');
+      readForm(retrieval, form);
       return find(record, id).endpoint;
     },
 
@@ -134,30 +109,53 @@ export function webhookEndpoints({ store, now, secret }: SimulatorContext) {
       const kept = find(record, id);
       const given = readForm(update, form);
       const old = kept.endpoint;
-      if (given.url !== undefined) demandHttps(record, given.url);
+      if (given.url !== undefined) checkUrl(record, given.url);
       const endpoint: WebhookEndpoint = {
         ...old,
         url: given.url ?? old.url,
         enabled_events: given.enabled_events ?? old.enabled_events,
-        description: given.description ?? old.description,
-        metadata: given.metadata === undefined ? old.metadata : merge(old.metadata, given.metadata),
+        description: given.description === undefined ? old.description : given.description || null,
+        metadata: merge(old.metadata, given.metadata),
         status: given.disabled === undefined ? old.status : STATUS[given.disabled],
       };
-      store.set(`endpoint/${id}`, { ...kept, endpoint });
+      book.save({ ...kept, endpoint });
       return endpoint;
     },
 
-    remove(record: KeyRecord, id: string) {
+    remove(record: KeyRecord, id: string, form: FormValue) {
       demand(record, 'webhook_write');
-      store.delete(`endpoint/${find(record, id).endpoint.id}`);
-      store.delete(`signing/${id}`);
+      readForm(nothing, form);
+      book.remove(find(record, id).endpoint.id);
       return { id, object: 'webhook_endpoint', deleted: true };
     },
   };
 }
 
+/**
+ * Stripe wants https of every live endpoint, and of any an address in public (docs.stripe.com/webhooks). The
+ * local stack has neither: http is good enough on loopback, in both modes.
+ */
+function checkUrl(record: KeyRecord, address: string): void {
+  if (!/^[a-z][a-z0-9+.-]*:/i.test(address)) {
+    const message = 'Invalid URL: An explicit scheme (such as https) must be provided.';
+    throw new StripeRefusal(400, message, { code: 'url_invalid', param: 'url' });
+  }
+  const url = URL.parse(address);
+  if (!url || !/^https?:$/.test(url.protocol)) {
+    throw new StripeRefusal(400, `Invalid URL: ${address}`, { code: 'url_invalid', param: 'url' });
+  }
+  if (record.mode === 'test' || url.protocol === 'https:' || isLoopback(url.hostname)) return;
+  const message = `Invalid URL: ${address}. URLs in livemode must begin with "https://"`;
+  throw new StripeRefusal(400, message, { param: 'url' });
+}
+
 /** docs.stripe.com/api/metadata: an empty value takes the key away, an empty whole takes all. */
-function merge(old: Record<string, string>, changes: '' | Record<string, string>): Record<string, string> {
+function merge(
+  old: Record<string, string>,
+  changes: '' | Record<string, string> | undefined,
+): Record<string, string> {
   if (changes === '') return {};
-  return Object.fromEntries(Object.entries({ ...old, ...changes }).filter(([, value]) => value !== ''));
+  const entries = Object.entries({ ...old, ...changes }).filter(([, value]) => value !== '');
+  if (entries.length <= METADATA_KEYS) return Object.fromEntries(entries);
+  throw new StripeRefusal(400, `Metadata can have up to ${METADATA_KEYS} keys.`, { param: 'metadata' });
 }
