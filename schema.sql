@@ -131,10 +131,66 @@ create table if not exists events (
   account_id text not null,
   occurred_at timestamptz not null,
   received_at timestamptz not null default now(),
-  data jsonb not null default '{}'
+  data text not null default '{}' -- JSON as it came: a number past 2^53 would be another one in jsonb's readers
 );
+-- Tables from before webhooks.
+alter table events alter column data drop default;
+alter table events alter column data type text using data::text;
+alter table events alter column data set default '{}';
+alter table events add column if not exists topic text; -- by the provider's own name; null of a connection's own events
+alter table events add column if not exists delivery_id text; -- as the provider names the delivery, or the signed event
+alter table events add column if not exists meaning text; -- what it says of the connection itself, until that is done
+alter table events add column if not exists body_hash bytea; -- SHA-256, where nothing signed names the delivery
+-- `kept`: the agent is not told. `dead`: it was told as often as it may be, and never took it.
+alter table events add column if not exists status text not null default 'pending'
+  check (status in ('pending', 'delivered', 'dead', 'kept'));
+alter table events add column if not exists attempts integer not null default 0;
+alter table events add column if not exists next_attempt_at timestamptz not null default now();
+alter table events add column if not exists lease_id uuid; -- of whoever is telling the agent
+alter table events add column if not exists last_error text;
+alter table events add column if not exists delivered_at timestamptz;
+alter table events add column if not exists replays integer not null default 0; -- redeliveries that were asked for
+-- Who reads event by event must not pass one that commits later: what is older than all that is under way is in order.
+alter table events add column if not exists written_in xid8 not null default pg_current_xact_id();
 create index if not exists events_by_age on events (received_at);
-create index if not exists events_by_owner on events (user_id, brand_id, id);
+drop index if exists events_by_owner;
+create index if not exists events_by_feed on events (user_id, brand_id, written_in, id) where status <> 'kept';
+create index if not exists events_pending on events (next_attempt_at) include (id) where status = 'pending';
+create unique index if not exists events_by_delivery on events (connection_id, delivery_id) where delivery_id is not null;
+create unique index if not exists events_by_body on events (connection_id, body_hash) where body_hash is not null;
+create index if not exists events_received on events (connection_id, received_at) where topic is not null;
+
+-- Where a connection's provider tells what happens.
+create table if not exists webhooks (
+  connection_id uuid primary key,
+  provider text not null,
+  status text not null check (status in ('active', 'failed', 'none')), -- none: nothing is to be watched
+  error text, -- why it failed, for its owner
+  registered jsonb not null default '[]', -- at the provider: [{id, target}]
+  watched text[] not null default '{}', -- what its owner has chosen, where there is a choice
+  facts jsonb not null default '{}', -- what a delivery says of itself, and must be so
+  routes text[] not null default '{}', -- by which deliveries to the app as a whole find it
+  tenant_id uuid not null,
+  data_key_id uuid references data_keys (id) on delete set null,
+  secret bytea, -- envelope: what its deliveries are signed with, where each connection has its own
+  version integer not null default 1, -- of the secret
+  check_at timestamptz not null default now(), -- when it is looked after next
+  lease_id uuid,
+  failures integer not null default 0,
+  updated_at timestamptz not null default now()
+);
+create index if not exists webhooks_due on webhooks (check_at) include (connection_id);
+create index if not exists webhooks_by_route on webhooks using gin (routes);
+create index if not exists webhooks_by_data_key on webhooks (data_key_id);
+
+-- Where a tenant's agent takes its events; without a row, where the Worker is told.
+create table if not exists agents (
+  tenant_id uuid primary key,
+  url text not null,
+  data_key_id uuid references data_keys (id) on delete set null,
+  secret bytea not null, -- envelope: what events are signed with
+  updated_at timestamptz not null default now()
+);
 
 -- States that were presented to a callback: who inserts the row has won (RFC 6749 section 10.12).
 create table if not exists consumed_states (

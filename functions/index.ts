@@ -17,9 +17,9 @@ import { onQueue } from './scheduled/queue.ts';
 
 const app = new Hono<AppEnv>();
 app.use(securityHeaders, requestLog, services);
-// Browsers of other origins may use the API from the Cockpit alone, and never a callback.
+// Browsers of other origins may use the API from the Cockpit alone, and never a callback or a webhook.
 app.use('/api/*', async (c, next) => {
-  if (c.req.path.endsWith('/callback')) return next();
+  if (c.req.path.endsWith('/callback') || c.req.path.startsWith('/api/webhooks/')) return next();
   c.header('Vary', 'Origin', { append: true });
   const origin = c.req.header('origin') ?? '';
   if (!allowedOrigins(c.get('services').config).includes(origin)) {

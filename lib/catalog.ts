@@ -26,6 +26,11 @@ export function toolsOf(id: string): string[] {
   return byId.get(id)?.tools ?? [];
 }
 
+/** The system events that a provider's webhooks become. */
+export function webhookEventsOf(id: string): string[] {
+  return byId.get(id)?.webhookEvents ?? [];
+}
+
 /** Our client at a provider; an empty one where it connects by a key. Throws `provider_not_configured`. */
 export function requireClient(env: object, provider: Provider): OAuthClient {
   const client = findClient(env, provider);

@@ -8,7 +8,7 @@ export interface Binding {
   userId: string;
   connectionId: string;
   provider: string;
-  field: 'credential' | 'refresh_token' | 'previous_refresh_token';
+  field: 'credential' | 'refresh_token' | 'previous_refresh_token' | 'webhook_secret';
   /** Of the credential: an older envelope does not open in a newer row. */
   version: number;
 }

@@ -23,7 +23,7 @@ export function notice(
   return sql`
     ${sql.ref(`${name}_event`)} as (
       insert into events (id, type, provider, connection_id, tenant_id, user_id, brand_id, account_id, occurred_at, data)
-      select ${uuidv7()}::uuid, ${type}, n.provider, n.id, n.tenant_id, n.user_id, n.brand_id, n.account_id, now(), ${detail}
+      select ${uuidv7()}::uuid, ${type}, n.provider, n.id, n.tenant_id, n.user_id, n.brand_id, n.account_id, now(), ${detail}::text
       from ${from} n
     ),
     ${sql.ref(`${name}_audit`)} as (

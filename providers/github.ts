@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { appWebhook, repositoryHooks } from './github-webhooks.ts';
 import {
   type Access,
   type Answer,
@@ -94,6 +95,7 @@ export const github = {
   tools: [],
   capabilities: ['repositories', 'pull requests', 'CI/CD runs', 'deployments'],
   webhookEvents: ['github.push', 'github.pull_request.opened', 'github.deployment.status'],
+  webhooks: repositoryHooks,
 } satisfies Provider;
 
 /**
@@ -103,6 +105,7 @@ export const github = {
  */
 export const githubApp = {
   ...github,
+  webhooks: appWebhook,
   // The App's own permissions decide.
   auth: { ...signIn, scopes: [] },
   *probe({ credential }) {

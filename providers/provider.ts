@@ -19,6 +19,7 @@ export interface Provider {
   capabilities: string[];
   /** Types of the system events its webhooks become. */
   webhookEvents: string[];
+  webhooks?: Webhooks;
 }
 
 export type Category =
@@ -184,7 +185,7 @@ export type TokenResult =
   | { unreadable: true };
 
 export interface HttpRequest {
-  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   url: string;
   headers: Record<string, string>;
   body?: string;
@@ -250,6 +251,94 @@ export interface RevocationRequest {
   /** Whether the answer means that access has ended, now or before. */
   ended: (answer: Answer) => boolean;
 }
+
+/** How a provider tells what happens there. */
+export interface Webhooks {
+  /** Of a body. */
+  maxBytes: number;
+  signature: WebhookSignature;
+  /** The secrets that sign for all connections alike; absent where each connection has one of its own. */
+  clientSecrets?: (client: OAuthClient) => (string | undefined)[];
+  /** Whether a connection's owner chooses what is watched. */
+  isChosen?: true;
+  /** What a rightly signed delivery says; undefined where it is none that this provider sends. */
+  read: (delivery: WebhookDelivery) => Told | undefined;
+  /** Sees to it that what happens is told at `url`: adopts what is there, makes what is missing. */
+  register: (access: Access, wanted: WantedWebhooks) => Dialogue<Registration>;
+  /** Takes away what `register` has made. True once it is gone, now or before. */
+  unregister: (access: Access, registered: readonly Registered[]) => Dialogue<boolean>;
+}
+
+/** HMAC-SHA-256 over the body, by a secret that both know. */
+export interface WebhookSignature {
+  header: string;
+  /** What the header says; undefined where it is not written as the provider writes it. */
+  read: (header: string) => WebhookMac | undefined;
+  /** Seconds that the signed time may be from now, either way. */
+  tolerance?: number;
+}
+
+export interface WebhookMac {
+  /** 32 bytes each; more than one while a secret is being changed. */
+  macs: Uint8Array<ArrayBuffer>[];
+  /** What is signed before the body. */
+  prefix?: string;
+  /** Unix seconds, where it is signed. */
+  time?: number;
+}
+
+export interface WebhookDelivery {
+  headers: Headers;
+  json: unknown;
+}
+
+/** What a delivery says. Headers that nobody has signed are hints: they must fit the body and the connection. */
+export interface Told {
+  /** What happened, by the provider's own name. */
+  topic: string;
+  /** The system event that it is; absent where the agent is not told. */
+  type?: string;
+  /** Names the delivery, or what happened: the same again at every repeat. */
+  id?: string;
+  /** Whether the id is signed, so that nobody else can choose it. */
+  isIdSigned?: true;
+  occurredAt?: Date;
+  /** Must be so of the connection: its config, and the facts of its registration. */
+  facts: Readonly<Record<string, string | boolean>>;
+  /** Of deliveries to the app as a whole: whose connections it is for. */
+  route?: string;
+  /** What it means for the connections themselves: their access may have ended, or changed. */
+  meaning?: 'ended' | 'changed' | 'forget_customer' | 'forget_account' | 'customer_asks';
+}
+
+export interface WantedWebhooks {
+  url: string;
+  /** A secret to sign with, for providers that take one. */
+  secret: string;
+  /** What stands already, as far as we know. */
+  registered: readonly Registered[];
+  /** What its owner has chosen to watch. */
+  watched: readonly string[];
+}
+
+export interface Registered {
+  id: string;
+  /** What it is on, where there are several. */
+  target?: string;
+}
+
+export type Registration =
+  | {
+      registered: Registered[];
+      /** The secret that deliveries are signed with from now on; absent where it is as before. */
+      secret?: string;
+      facts?: Record<string, string | boolean>;
+      routes?: string[];
+      /** What could not be registered, in a sentence for the connection's owner. */
+      failed?: string;
+    }
+  | { failed: string }
+  | { limited: number | undefined };
 
 /** RFC 6749 section 5.1, with what servers send instead of numbers; unusable values count as absent. */
 export const tokenResponse = z.object({
@@ -326,6 +415,12 @@ export function postForm(
 
 export function getJson(url: string, headers: Record<string, string> = {}): HttpRequest {
   return { method: 'GET', url, headers: { accept: 'application/json', ...headers } };
+}
+
+/** Bytes of lower-case hex; undefined for anything else (Node and browsers read around what is none). */
+export function fromHex(text: string): Uint8Array<ArrayBuffer> | undefined {
+  if (!/^([0-9a-f]{2})+$/.test(text)) return undefined;
+  return Uint8Array.from(text.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
 }
 
 export const bearer = (token: string) => ({ authorization: `Bearer ${token}` });

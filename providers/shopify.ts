@@ -9,6 +9,7 @@ import {
   readTokenResponse,
   type TokenResult,
 } from './provider.ts';
+import { shopifyWebhooks } from './shopify-webhooks.ts';
 
 const apiVersion = '2026-10';
 
@@ -134,6 +135,7 @@ export const shopify = {
   tools: ['reeve_shopify'],
   capabilities: [],
   webhookEvents: ['shopify.order.created', 'shopify.product.updated', 'shopify.inventory.changed'],
+  webhooks: shopifyWebhooks,
 } satisfies Provider;
 
 function tokenRequest({ shop }: Config, client: OAuthClient, grant: Record<string, string>) {

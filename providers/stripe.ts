@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { bearer, getJson, type Provider } from './provider.ts';
+import { stripeWebhooks } from './stripe-webhooks.ts';
 
 const apiVersion = '2026-10-28.endive';
 
@@ -67,6 +68,7 @@ export const stripe = {
   tools: ['reeve_revenue'],
   capabilities: [],
   webhookEvents: ['stripe.payment.succeeded', 'stripe.subscription.updated', 'stripe.invoice.created'],
+  webhooks: stripeWebhooks,
 } satisfies Provider;
 
 const unknown =

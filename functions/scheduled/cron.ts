@@ -1,14 +1,19 @@
 import { dueRevocations } from '../../lib/connections/revoke.ts';
+import { dueEvents } from '../../lib/events/deliver.ts';
 import { logJob } from '../../lib/job-log.ts';
-import { sendRevocations } from '../../lib/queue.ts';
+import { sendEvents, sendRevocations, sendWebhooks } from '../../lib/queue.ts';
 import { queueDue } from '../../lib/refresh/due.ts';
 import { tellEndings } from '../../lib/refresh/ending.ts';
 import { unspill } from '../../lib/refresh/spill.ts';
 import { openServices, type Services } from '../../lib/services.ts';
 import { sweep } from '../../lib/sweep.ts';
+import { dueWebhooks } from '../../lib/webhooks/registration.ts';
 
 /** Revocations handed to the queue at one firing; the rest is due at the next. */
 const REVOCATIONS_PER_FIRING = 100;
+const WEBHOOKS_PER_FIRING = 100;
+/** As many as are told in a minute, and more. */
+const EVENTS_PER_FIRING = 5_000;
 
 const jobs: Record<string, (services: Services) => Promise<Record<string, number>>> = {
   // First what was got and is not written yet: who is due must not be asked about that twice.
@@ -17,6 +22,16 @@ const jobs: Record<string, (services: Services) => Promise<Record<string, number
   revocation: async (services) => {
     const due = await dueRevocations(services, REVOCATIONS_PER_FIRING);
     if (due.length > 0) await sendRevocations(services, due);
+    return { queued: due.length };
+  },
+  events: async (services) => {
+    const due = await dueEvents(services, EVENTS_PER_FIRING);
+    if (due.length > 0) await sendEvents(services, due);
+    return { queued: due.length };
+  },
+  webhooks: async (services) => {
+    const due = await dueWebhooks(services, WEBHOOKS_PER_FIRING);
+    if (due.length > 0) await sendWebhooks(services, due);
     return { queued: due.length };
   },
   ending: async (services) => ({ told: await tellEndings(services) }),

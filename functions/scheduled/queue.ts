@@ -1,10 +1,12 @@
 import { claimRevocation, revokeGrant } from '../../lib/connections/revoke.ts';
 import { settle } from '../../lib/connections/unsettled.ts';
+import { deliver } from '../../lib/events/deliver.ts';
 import { logJob } from '../../lib/job-log.ts';
 import { message, type Message as QueueMessage } from '../../lib/queue.ts';
 import { refreshBatch } from '../../lib/refresh/batch.ts';
 import { writeSpilled } from '../../lib/refresh/spill.ts';
 import { openServices, type Services } from '../../lib/services.ts';
+import { lookAfter } from '../../lib/webhooks/registration.ts';
 
 /**
  * Refreshes what is due, ends the grants that a disconnect left pending, and writes what PostgreSQL did not take at
@@ -12,15 +14,22 @@ import { openServices, type Services } from '../../lib/services.ts';
  * or late does no harm. Each is acknowledged on its own, so that a bad one does not hold up its neighbours.
  */
 export async function onQueue(batch: MessageBatch, env: Env): Promise<void> {
-  for (const delivery of batch.messages) {
-    const services = openServices(env);
-    try {
-      const task = message.parse(delivery.body);
-      await logJob(task.kind, services.meter, () => work(services, task));
-      delivery.ack();
-    } catch {
-      delivery.retry();
-    }
+  const isEvents = batch.queue === EVENTS;
+  if (isEvents) await Promise.all(batch.messages.map((delivery) => handle(delivery, env)));
+  else for (const delivery of batch.messages) await handle(delivery, env);
+}
+
+/** Its messages are independent, and an agent may be slow. */
+const EVENTS = 'reeve-events';
+
+async function handle(delivery: Message, env: Env): Promise<void> {
+  const services = openServices(env);
+  try {
+    const task = message.parse(delivery.body);
+    await logJob(task.kind, services.meter, () => work(services, task));
+    delivery.ack();
+  } catch {
+    delivery.retry();
   }
 }
 
@@ -28,6 +37,10 @@ async function work(services: Services, task: QueueMessage): Promise<Record<stri
   switch (task.kind) {
     case 'refresh':
       return refreshBatch(services, task.ids);
+    case 'event':
+      return deliver(services, task.ids);
+    case 'webhook':
+      return { outcome: (await lookAfter(services, task.id))?.status ?? 'not_due', connection_id: task.id };
     case 'renewed':
       return {
         outcome: await writeSpilled(services, task),

@@ -5,6 +5,7 @@ import { fits, readConfigFields } from '../config-fields.ts';
 import { databaseNow } from '../database-clock.ts';
 import { Problem } from '../problem.ts';
 import type { Services } from '../services.ts';
+import { withWebhooks } from '../webhooks/registration.ts';
 import { keyGrantId } from './grant-id.ts';
 import { keep, UnknownOutcome } from './keep.ts';
 import { tokensOfKey } from './key-grant.ts';
@@ -48,10 +49,11 @@ export async function connectByKey(
   const access = { credential, config, client, pinned };
   const days = auth.lifetimeDays?.(key);
   const grantId = await keyGrantId(services, provider.id, key);
+  let kept: { row: ConnectionRow; replaced: boolean };
   try {
     const verified = await verify(provider, access, services.meter);
     const scopes = verified.scopes ?? tokens?.scopes;
-    return await keep(
+    kept = await keep(
       services,
       caller,
       provider,
@@ -75,6 +77,7 @@ export async function connectByKey(
       await discardToken(services, provider, { ...access, refreshToken: undefined, grantId });
     throw error;
   }
+  return { ...kept, row: await withWebhooks(services, provider, kept.row) };
 }
 
 /** What is kept of a pasted key, without the white space that pasting brings. Throws `invalid_credential`. */

@@ -47,7 +47,9 @@ export async function disconnect(
         select from connections peer
         where peer.provider = own.provider and peer.grant_id = own.grant_id and peer.status <> 'disconnected'
           and peer.id <> own.id
-      ) as shared
+      ) as shared, exists (
+        select from webhooks w where w.connection_id = own.id and w.registered <> '[]'
+      ) as is_told
       from own
     ),
     ended as (
@@ -68,7 +70,7 @@ export async function disconnect(
         e.data_key_id, e.credential, case when ${isSignIn} then e.refresh_token end, e.expires_at, now() + make_interval(secs => ${ATTEMPT_SECONDS}), 1, now() + make_interval(secs => ${FIRST_ATTEMPT_SECONDS}),
         now() + interval '24 hours'
       from ending e join ended on ended.id = e.id
-      where e.revocable and not e.shared and e.credential is not null
+      where ((e.revocable and not e.shared) or e.is_told) and e.credential is not null
       returning *
     ),
     audit as (
@@ -105,7 +107,9 @@ export async function disconnect(
   requireScope(rows[0]);
   const row = rows[0];
   if (!row?.ended) throw new Problem('not_connected', `${provider.name} is not connected here.`);
+  // Where the grant itself is left alone, there may be webhooks to take away.
+  const outcome =
+    row.id === null ? 'revoked' : await revokeGrant(services, { ...row, is_shared: row.shared });
   if (row.unsupported) return 'unsupported';
-  if (row.shared) return 'shared';
-  return row.id === null ? 'revoked' : revokeGrant(services, row);
+  return row.shared ? 'shared' : outcome;
 }

@@ -215,6 +215,11 @@ async function write(
         )
       returning id
     ),
+    hooks as (
+      insert into webhooks as w (connection_id, provider, status, tenant_id)
+      select written.id, written.provider, 'none', written.tenant_id from written where ${provider.webhooks !== undefined}
+      on conflict (connection_id) do update set check_at = now(), failures = 0
+    ),
     recovered as (select written.* from written where ${existing?.status === 'reauthorization_required'}),
     made as (select written.* from written where ${existing?.status !== 'reauthorization_required'}),
     ${notice('recovered', sql`recovered`, 'connection.recovered', detail)},

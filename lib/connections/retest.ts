@@ -28,10 +28,23 @@ type TestedRow = SealedRow &
  * that has ended is renewed first. Two statements, the probe, at most one call to KMS, and what the renewal takes.
  * Throws `not_connected`, and what keeps the provider from answering; that changes nothing.
  */
-export async function retest(services: Services, caller: Caller, provider: Provider): Promise<ConnectionRow> {
-  let sealed = await readTested(services, caller, provider);
+export function retest(services: Services, caller: Caller, provider: Provider): Promise<ConnectionRow> {
+  return retestAs(services, provider, () => readOwn(services, caller, provider));
+}
+
+/** The same without anybody who asks, where the provider has let us know that something is different. */
+export function retestById(services: Services, provider: Provider, id: string): Promise<ConnectionRow> {
+  return retestAs(services, provider, () => readById(services, provider, id));
+}
+
+async function retestAs(
+  services: Services,
+  provider: Provider,
+  read: () => Promise<TestedRow>,
+): Promise<ConnectionRow> {
+  let sealed = await read();
   if ((await freshen(services, provider, sealed)) === 'changed') {
-    sealed = await readTested(services, caller, provider);
+    sealed = await read();
     // The provider has just said so, and there is nothing to ask.
     if (sealed.status !== 'connected') return standing(services, sealed.connection_id);
   }
@@ -45,7 +58,7 @@ export async function retest(services: Services, caller: Caller, provider: Provi
     outcome.error?.code === 'invalid_credential' &&
     (await freshen(services, provider, sealed, true)) === 'changed'
   ) {
-    sealed = await readTested(services, caller, provider);
+    sealed = await read();
     if (sealed.status !== 'connected') return standing(services, sealed.connection_id);
     outcome = await outcomeOf(services, provider, sealed);
   }
@@ -101,12 +114,10 @@ function isOver({ auth }: Provider, tested: TestedRow): boolean {
   );
 }
 
-async function readTested(services: Services, caller: Caller, provider: Provider): Promise<TestedRow> {
+async function readOwn(services: Services, caller: Caller, provider: Provider): Promise<TestedRow> {
   const rows = await services.postgres.rows(sql<ScopeRow & (TestedRow | { connection_id: null })>`
     with ${callerTables(caller)}
-    select ${scopeColumns}, c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version, c.status,
-      c.credential, c.refresh_token, c.config, c.account_id, c.scopes, c.expires_at,
-      c.failures, c.last_error_code, c.refresh_token is not null as has_refresh_token, ${dataKeyColumns}
+    select ${scopeColumns}, ${testedColumns}
     from session left join scope on true
     left join connections c
       on c.user_id = scope.user_id and c.brand_id is not distinct from scope.brand_id and c.provider = ${provider.id}
@@ -114,10 +125,25 @@ async function readTested(services: Services, caller: Caller, provider: Provider
     left join data_keys k on k.id = c.data_key_id`);
   requireScope(rows[0]);
   const sealed = rows[0];
-  if (!sealed || sealed.connection_id === null) {
-    throw new Problem('not_connected', `${provider.name} is not connected here.`);
-  }
+  if (!sealed || sealed.connection_id === null) throw notConnected(provider);
   return sealed;
+}
+
+async function readById({ postgres }: Services, provider: Provider, id: string): Promise<TestedRow> {
+  const rows = await postgres.rows(sql<TestedRow>`
+    select ${testedColumns} from connections c left join data_keys k on k.id = c.data_key_id
+    where c.id = ${id}::uuid and c.credential is not null`);
+  if (!rows[0]) throw notConnected(provider);
+  return rows[0];
+}
+
+const testedColumns = sql`
+  c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version, c.status, c.credential,
+  c.refresh_token, c.config, c.account_id, c.scopes, c.expires_at, c.failures, c.last_error_code,
+  c.refresh_token is not null as has_refresh_token, ${dataKeyColumns}`;
+
+function notConnected(provider: Provider): Problem {
+  return new Problem('not_connected', `${provider.name} is not connected here.`);
 }
 
 async function standing({ postgres }: Services, id: string): Promise<ConnectionRow> {

@@ -5,6 +5,7 @@ import { OutboundError, send } from '../outbound.ts';
 import { Problem } from '../problem.ts';
 import { renewForRevocation } from '../refresh/for-revocation.ts';
 import type { Services } from '../services.ts';
+import { unregister } from '../webhooks/unregister.ts';
 import { openCredential, type SealedRow } from './sealed.ts';
 import { dataKeyColumns } from './snapshot.ts';
 
@@ -137,12 +138,13 @@ async function isShared(
 async function endGrant(services: Services, row: RevocationRow): Promise<string | undefined> {
   const provider = findProvider(services.env, row.provider);
   if (!provider) return 'unknown_provider';
-  if (!('grant' in provider.revocation)) return undefined;
-  const ending = row.is_shared ? provider.revocation.token : provider.revocation.grant;
+  const { revocation } = provider;
+  const ending = !('grant' in revocation) ? undefined : row.is_shared ? revocation.token : revocation.grant;
+  const hasHooks = provider.webhooks !== undefined;
   // The grant is in use again and goes with the last of its connections.
-  if (!ending) return undefined;
+  if (!ending && !hasHooks) return undefined;
   const field =
-    ending.tokenTypeHint === 'refresh_token' && row.refresh_token ? 'refresh_token' : 'credential';
+    ending?.tokenTypeHint === 'refresh_token' && row.refresh_token ? 'refresh_token' : 'credential';
   const hasExpired =
     field === 'credential' &&
     row.expires_at !== null &&
@@ -156,7 +158,10 @@ async function endGrant(services: Services, row: RevocationRow): Promise<string 
       ? await renewForRevocation(services, provider, row)
       : await openCredential(services, row, field);
     if (credential === undefined) return undefined;
-    const request = ending.request({ credential, config: row.config, client });
+    const access = { credential, config: row.config, client };
+    if (!(await unregister(services, provider, row.connection_id, access))) return 'webhooks_not_removed';
+    if (!ending) return undefined;
+    const request = ending.request(access);
     const answer = await send(request, services.meter);
     return ending.ended(answer) ? undefined : `status_${answer.status}`;
   } catch (error) {
@@ -166,11 +171,14 @@ async function endGrant(services: Services, row: RevocationRow): Promise<string 
   }
 }
 
-async function finished({ postgres }: Services, row: RevocationRow): Promise<void> {
+async function finished({ env, postgres }: Services, row: RevocationRow): Promise<void> {
+  const provider = findProvider(env, row.provider);
+  const isOurs = provider && 'grant' in provider.revocation;
+  const action = !isOurs ? 'webhooks_removed' : row.is_shared ? 'token_revoked' : 'revoked';
   await postgres.rows(sql`
     with gone as (delete from revocations where id = ${row.id}::uuid returning *)
     insert into audit_log (tenant_id, user_id, brand_id, connection_id, provider, action, detail)
-    select tenant_id, user_id, brand_id, connection_id, provider, ${row.is_shared ? 'token_revoked' : 'revoked'},
+    select tenant_id, user_id, brand_id, connection_id, provider, ${action},
       jsonb_build_object('account_id', account_id)
     from gone`);
 }

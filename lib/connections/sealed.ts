@@ -19,7 +19,7 @@ export interface SealedRow extends DataKeyColumns {
   previous_refresh_token?: Uint8Array | null;
 }
 
-type SealedField = Binding['field'];
+type SealedField = Exclude<Binding['field'], 'webhook_secret'>;
 
 /**
  * Opens a row's credential, or its refresh token: at most one call to KMS. Where the envelope or its key does not belong to the row

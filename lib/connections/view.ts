@@ -1,8 +1,6 @@
-import { toolsOf } from '../catalog.ts';
+import { toolsOf, webhookEventsOf } from '../catalog.ts';
 import type { ConnectionBody } from '../http/bodies.ts';
 import type { ConnectionRow } from './row.ts';
-
-const NO_WEBHOOKS = { status: 'unsupported' as const, events: [] as string[], last_received_at: null };
 
 /** A connection as callers see it (contract: "A connection"). Times are RFC 3339 UTC. */
 export function viewOf(row: ConnectionRow): ConnectionBody {
@@ -17,7 +15,7 @@ export function viewOf(row: ConnectionRow): ConnectionBody {
     missing_scopes: row.missing_scopes,
     config: row.config,
     tools: row.status === 'connected' ? toolsOf(row.provider) : [],
-    webhooks: NO_WEBHOOKS,
+    webhooks: webhooksOf(row),
     expires_at: time(row.expires_at),
     reauthorize_by: time(row.reauthorize_by),
     last_refreshed_at: time(row.last_refreshed_at),
@@ -31,6 +29,17 @@ export function viewOf(row: ConnectionRow): ConnectionBody {
           },
     connected_at: row.connected_at.toISOString(),
     updated_at: row.updated_at.toISOString(),
+  };
+}
+
+/** Where nothing is watched there is nothing to be told of. */
+function webhooksOf({ provider, status, webhook_status, webhook_error, webhook_at }: ConnectionRow) {
+  const stands = status !== 'disconnected' && webhook_status !== null && webhook_status !== 'none';
+  return {
+    status: stands ? webhook_status : ('unsupported' as const),
+    events: stands && webhook_status === 'active' ? webhookEventsOf(provider) : [],
+    last_received_at: time(webhook_at),
+    error: stands ? webhook_error : null,
   };
 }
 

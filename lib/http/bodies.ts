@@ -29,6 +29,7 @@ export const connectionBody = z.object({
     status: z.enum(['active', 'failed', 'unsupported']),
     events: z.array(z.string()),
     last_received_at: time.nullable(),
+    error: z.string().nullable().describe('What keeps webhooks from being registered, and what to do.'),
   }),
   expires_at: time.nullable(),
   reauthorize_by: time.nullable(),

@@ -19,7 +19,7 @@ export interface RetiredRow extends SealedRow {
 }
 
 export type Resealed = Pick<RetiredRow, 'row_id' | 'seen' | 'next_id'> & Record<Field, Uint8Array | null>;
-export type Field = Binding['field'];
+export type Field = Exclude<Binding['field'], 'webhook_secret'>;
 
 /**
  * A table that holds envelopes, aliased `t`. Whoever is at work on a row will write what they seal with the key they

@@ -10,6 +10,7 @@ import { databaseNow } from '../database-clock.ts';
 import { sendUnsettled } from '../queue.ts';
 import { dueAt, expiryOf } from '../refresh/schedule.ts';
 import type { Services } from '../services.ts';
+import { withWebhooks } from '../webhooks/registration.ts';
 import { redirectUri } from './redirect-uri.ts';
 import { codeVerifier, type Flow } from './state.ts';
 import { requestTokens } from './token-request.ts';
@@ -37,9 +38,10 @@ export async function complete(
   const pinned = snapshot.existing?.accountId;
   const access = { credential: tokens.accessToken, config: flow.config, client, pinned };
   let verified: Verified | undefined;
+  let row: ConnectionRow;
   try {
     verified = await verify(provider, access, services.meter);
-    const { row } = await keep(
+    ({ row } = await keep(
       services,
       flow,
       provider,
@@ -52,8 +54,7 @@ export async function complete(
         key,
         replace: flow.replace,
       },
-    );
-    return row;
+    ));
   } catch (error) {
     if (error instanceof UnknownOutcome) await leaveToTheQueue(services, error.token);
     else {
@@ -62,6 +63,7 @@ export async function complete(
     }
     throw error;
   }
+  return withWebhooks(services, provider, row);
 }
 
 /** Never throws: where the queue is down, too, the log alone knows of the token. */

@@ -8,6 +8,8 @@ import { refresh } from './refresh.ts';
 const AT_ONCE = 6;
 /** Few enough that the last of them is asked well within its lease. */
 const CHUNK = 24;
+/** Of the quarter of an hour that a consumer has; what is left then is due again in a minute. */
+const WORK_MS = 10 * 60_000;
 /** With fewer than these waiting, the next are claimed meanwhile. */
 const LOW = 12;
 
@@ -33,7 +35,9 @@ class Batch {
   /** Refusals in a row that concern all connections of a provider: who is claimed already need not hear them too. */
   readonly #refusals = new Map<string, number>();
   #claiming: Promise<void> | undefined;
-  #hasMore = true;
+  /** How many of the ids have been claimed, or were not to be. */
+  #seen = 0;
+  readonly #until = Date.now() + WORK_MS;
 
   constructor(services: Services, ids: readonly string[]) {
     this.#services = services;
@@ -55,7 +59,8 @@ class Batch {
         if (this.#waiting.length === 0) await claiming;
       }
       const row = this.#waiting.shift();
-      if (!row) return;
+      if (!row && !this.#hasMore()) return;
+      if (!row) continue;
       if (this.#isPaused(row.provider)) this.#untouched.push(row);
       else await this.#renew(row);
     }
@@ -63,20 +68,27 @@ class Batch {
 
   /** One claim at a time. What PostgreSQL does not give now is due again in a minute. */
   #claimMore(): Promise<void> {
-    if (!this.#hasMore) return Promise.resolve();
-    this.#claiming ??= claim(this.#services, this.#ids, { limit: CHUNK })
+    if (!this.#hasMore()) return Promise.resolve();
+    this.#claiming ??= claim(this.#services, this.#ids.slice(this.#seen, this.#seen + CHUNK), {
+      limit: CHUNK,
+    })
       .then((rows) => {
         this.#waiting.push(...rows);
-        this.#hasMore = rows.length >= CHUNK;
+        const isOver = rows.length === 0 && [...this.#refusals.values()].some((count) => count >= REFUSALS);
+        this.#seen = isOver ? this.#ids.length : this.#seen + CHUNK;
       })
       .catch(() => {
-        this.#hasMore = false;
+        this.#seen = this.#ids.length;
         this.#count('not_claimed', 1);
       })
       .finally(() => {
         this.#claiming = undefined;
       });
     return this.#claiming;
+  }
+
+  #hasMore(): boolean {
+    return this.#seen < this.#ids.length && Date.now() < this.#until;
   }
 
   async #renew(row: Claimed): Promise<void> {

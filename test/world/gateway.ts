@@ -70,8 +70,7 @@ export async function startGateway(
     return found;
   };
 
-  async function answer(request: Request, signal: AbortSignal): Promise<Served> {
-    const arrived = performance.now();
+  async function answer(request: Request, signal: AbortSignal, arrived: number): Promise<Served> {
     const [, host = '', ...rest] = new URL(request.url).pathname.split('/');
     if (host === '_world') return bend(rest, request);
     if (host === 'favicon.ico') return new Response(null, { status: 204 });

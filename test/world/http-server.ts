@@ -9,11 +9,11 @@ export interface HttpServer {
 /** What a handler may answer: a response, or the end of the connection without one. */
 export type Served = Response | 'drop';
 
+/** `arrived` by performance.now(). */
+type Handler = (request: Request, signal: AbortSignal, arrived: number) => Served | Promise<Served>;
+
 /** Serves a fetch handler on loopback; 0 takes a free port. */
-export async function serve(
-  handler: (request: Request, signal: AbortSignal) => Served | Promise<Served>,
-  port = 0,
-): Promise<HttpServer> {
+export async function serve(handler: Handler, port = 0): Promise<HttpServer> {
   const server = createServer((incoming, outgoing) => void answer(handler, incoming, outgoing));
   server.keepAliveTimeout = 60_000;
   await new Promise<void>((resolve, reject) => {
@@ -32,15 +32,12 @@ export async function serve(
   };
 }
 
-async function answer(
-  handler: (request: Request, signal: AbortSignal) => Served | Promise<Served>,
-  incoming: IncomingMessage,
-  outgoing: ServerResponse,
-): Promise<void> {
+async function answer(handler: Handler, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+  const arrived = performance.now();
   const gone = new AbortController();
   outgoing.on('close', () => gone.abort());
   try {
-    const served = await handler(await toRequest(incoming), gone.signal);
+    const served = await handler(await toRequest(incoming), gone.signal, arrived);
     if (served === 'drop') {
       incoming.socket.destroy();
       return;

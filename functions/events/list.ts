@@ -1,0 +1,50 @@
+import * as z from 'zod';
+import { eventJson } from '../../lib/events/body.ts';
+import { readFeed } from '../../lib/events/feed.ts';
+import { endpoint, WITH_SESSION } from '../../lib/http/endpoint.ts';
+
+const event = z.object({
+  id: z.guid(),
+  type: z.string(),
+  provider: z.string(),
+  connection_id: z.guid(),
+  user_id: z.guid(),
+  brand_id: z.guid().nullable(),
+  account_id: z.string(),
+  occurred_at: z.iso.datetime(),
+  received_at: z.iso.datetime(),
+  data: z.unknown().describe('The provider’s payload, untouched.'),
+});
+
+export const events = endpoint(
+  {
+    method: 'get',
+    path: '/api/events',
+    summary: 'The scope’s system events, oldest first',
+    access: 'session',
+    query: z.object({
+      after: z.string().max(200).optional().describe('The `next` of the answer before.'),
+      limit: z.coerce.number().int().min(1).max(100).default(50),
+      type: z.string().max(100).optional(),
+      connection_id: z.guid().optional(),
+    }),
+    responses: {
+      200: {
+        description: 'Events; `next` is null at the end',
+        schema: z.object({ events: z.array(event), next: z.string().nullable() }),
+      },
+    },
+    problems: WITH_SESSION,
+  },
+  async (c, { query: { after, limit, type, connection_id: connection } }) => {
+    const { rows, next } = await readFeed(c.get('services'), c.get('caller'), {
+      after,
+      limit,
+      type,
+      connection,
+    });
+    // Put together as text: parsing a payload would change its numbers.
+    const body = `{"events":[${rows.map(eventJson).join(',')}],"next":${JSON.stringify(next)}}`;
+    return c.body(body, 200, { 'content-type': 'application/json' });
+  },
+);

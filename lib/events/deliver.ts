@@ -1,0 +1,129 @@
+import { sql } from 'kysely';
+import { v7 as uuidv7 } from 'uuid';
+import { dataKeyColumns } from '../connections/snapshot.ts';
+import { Problem } from '../problem.ts';
+import { sendEvents } from '../queue.ts';
+import type { Services } from '../services.ts';
+import { type AgentColumns, type AgentTarget, findAgent, tell } from './agent.ts';
+import { type EventRow, eventJson } from './body.ts';
+import { act, type Meant } from './meaning.ts';
+import { waitAfter } from './schedule.ts';
+
+/** The platform's bound on connections that an invocation has open at once, but for PostgreSQL's. */
+const AT_ONCE = 5;
+/** Longer than telling it takes; who vanishes meanwhile has it told again. */
+const LEASE_SECONDS = 30;
+/** Sooner than this, a message says when it is due; later, the cron finds it. */
+const SOON = 60;
+/** Until somebody sets an agent up. */
+const NOBODY_SECONDS = 3_600;
+
+type Claimed = EventRow & AgentColumns & Meant & { attempts: number; replays: number; lease_id: string };
+
+/**
+ * Tells the agent of those events that are due, a few at once; each is settled on its own, so that a bad one does not
+ * hold up its neighbours. How many came to what.
+ */
+export async function deliver(services: Services, ids: readonly string[]): Promise<Record<string, number>> {
+  const waiting = await claim(services, ids);
+  const counts: Record<string, number> = {};
+  const work = async () => {
+    for (let row = waiting.shift(); row; row = waiting.shift()) {
+      const outcome = await deliverOne(services, row);
+      counts[outcome] = (counts[outcome] ?? 0) + 1;
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  return counts;
+}
+
+/** The ids of events that are due, the longest waiting first. */
+export async function dueEvents({ postgres }: Services, limit: number): Promise<string[]> {
+  const rows = await postgres.rows(sql<{ id: string }>`
+    select id from events where status = 'pending' and next_attempt_at <= now() order by next_attempt_at limit ${limit}`);
+  return rows.map((row) => row.id);
+}
+
+/** Takes events that are due: of all who ask at once one gets each. */
+async function claim({ postgres }: Services, ids: readonly string[]): Promise<Claimed[]> {
+  const leaseId = uuidv7();
+  return postgres.rows(sql<Claimed>`
+    with candidate as (
+      select id from events
+      where id = any (${ids}::uuid[]) and status = 'pending' and next_attempt_at <= now()
+      for update skip locked
+    ),
+    claimed as (
+      update events e set lease_id = ${leaseId}::uuid, attempts = e.attempts + 1,
+        next_attempt_at = now() + make_interval(secs => ${LEASE_SECONDS})
+      from candidate where e.id = candidate.id
+      returning e.*
+    )
+    select e.id, e.type, e.provider, e.connection_id, e.tenant_id, e.user_id, e.brand_id, e.account_id, e.occurred_at,
+      e.received_at, e.data, e.attempts, e.replays, e.meaning, e.topic, e.lease_id, a.url as agent_url, a.secret as agent_secret,
+      ${dataKeyColumns}
+    from (
+      select * from claimed
+      union all
+      -- What an earlier run of this very statement has taken, when its answer was lost.
+      select * from events where id = any (${ids}::uuid[]) and lease_id = ${leaseId}::uuid
+    ) e
+    left join agents a on a.tenant_id = e.tenant_id
+    left join data_keys k on k.id = a.data_key_id
+    order by e.received_at`);
+}
+
+async function deliverOne(services: Services, row: Claimed): Promise<string> {
+  try {
+    if (row.meaning !== null) await act(services, row);
+    if (row.type === '') return await settle(services, row, 'kept');
+    const agent = await findAgent(services, row);
+    if (!agent) return await postpone(services, row);
+    return await tellOne(services, row, agent);
+  } catch (error) {
+    const reason = error instanceof Problem ? (error.reason ?? error.code) : 'internal_error';
+    if (!(error instanceof Problem)) {
+      const about = { event_id: row.id, provider_id: row.provider, connection_id: row.connection_id };
+      console.error(JSON.stringify({ level: 'error', event: 'event_fault', ...about }));
+    }
+    return failed(services, row, reason).catch(() => 'failed');
+  }
+}
+
+async function tellOne(services: Services, row: Claimed, agent: AgentTarget): Promise<string> {
+  const event = { id: row.id, body: eventJson(row), replays: row.replays };
+  const failure = await tell(agent, event, new Date());
+  return failure === undefined ? settle(services, row, 'delivered') : failed(services, row, failure);
+}
+
+async function settle(services: Services, row: Claimed, status: 'delivered' | 'kept'): Promise<string> {
+  await services.postgres.rows(sql`
+    update events set status = ${status}, delivered_at = case when ${status} = 'delivered' then now() end,
+      last_error = null, meaning = null, lease_id = null
+    where id = ${row.id}::uuid and lease_id = ${row.lease_id}::uuid and status = 'pending'`);
+  return status;
+}
+
+/** After the last attempt it is dead, and stays so until somebody asks for it again. */
+async function failed(services: Services, row: Claimed, reason: string): Promise<string> {
+  const wait = waitAfter(row.attempts, Math.random());
+  await services.postgres.rows(sql`
+    update events set status = ${wait === undefined ? 'dead' : 'pending'}, last_error = ${reason}, lease_id = null,
+      next_attempt_at = now() + make_interval(secs => ${wait ?? 0})
+    where id = ${row.id}::uuid and lease_id = ${row.lease_id}::uuid and status = 'pending'`);
+  if (wait === undefined) {
+    const about = { event_id: row.id, type: row.type, connection_id: row.connection_id, reason };
+    console.error(JSON.stringify({ level: 'error', event: 'event_dead', ...about }));
+    return 'dead';
+  }
+  if (wait < SOON) await sendEvents(services, [row.id], wait).catch(() => undefined);
+  return 'failed';
+}
+
+async function postpone(services: Services, row: Claimed): Promise<string> {
+  await services.postgres.rows(sql`
+    update events set attempts = attempts - 1, last_error = 'no agent', lease_id = null, meaning = null,
+      next_attempt_at = now() + make_interval(secs => ${NOBODY_SECONDS})
+    where id = ${row.id}::uuid and lease_id = ${row.lease_id}::uuid and status = 'pending'`);
+  return 'no_agent';
+}

@@ -1,0 +1,95 @@
+import { sql } from 'kysely';
+import type { Told } from '../../providers/provider.ts';
+import { findProvider } from '../catalog.ts';
+import { retestById } from '../connections/retest.ts';
+import { Problem } from '../problem.ts';
+import type { Services } from '../services.ts';
+
+/** What an event says of its connection itself. */
+export interface Meant {
+  connection_id: string;
+  tenant_id: string;
+  provider: string;
+  occurred_at: Date;
+  data: string;
+  meaning: Told['meaning'] | null;
+}
+
+/**
+ * Does what an event means for its connection. Nothing that ends anything is taken from a delivery alone: the provider
+ * is asked. Doing it twice adds nothing. Throws where it must be tried again.
+ */
+export async function act(services: Services, event: Meant): Promise<void> {
+  switch (event.meaning) {
+    case 'ended':
+    case 'changed':
+      return confirm(services, event);
+    case 'forget_customer':
+      return forgetCustomer(services, event);
+    case 'forget_account':
+      return forgetAccount(services, event);
+    case 'customer_asks':
+      return passOn(services, event);
+    case null:
+    case undefined:
+      return;
+  }
+}
+
+async function confirm(services: Services, event: Meant): Promise<void> {
+  const provider = findProvider(services.env, event.provider);
+  if (!provider) return;
+  try {
+    await retestById(services, provider, event.connection_id);
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    if (error.code !== 'not_connected') throw error;
+  }
+  // What it is told of may be different, too.
+  await services.postgres.rows(sql`
+    update webhooks set check_at = least(check_at, now()) where connection_id = ${event.connection_id}::uuid`);
+}
+
+/** https://shopify.dev/docs/apps/build/privacy-law-compliance: what is kept of a customer is in payloads. */
+async function forgetCustomer({ postgres }: Services, event: Meant): Promise<void> {
+  const { customer } = JSON.parse(event.data) as {
+    customer?: { id?: unknown; email?: unknown; phone?: unknown };
+  };
+  const marks = [customer?.id, customer?.email, customer?.phone]
+    .filter((value) => typeof value === 'number' || (typeof value === 'string' && value.length >= 5))
+    .map(String);
+  await postgres.rows(sql`
+    with forgotten as (
+      update events set data = '{"redacted":true}'
+      where connection_id = ${event.connection_id}::uuid and topic is not null
+        and exists (select from unnest(${marks}::text[]) mark where position(mark in data) > 0)
+      returning 1
+    )
+    insert into audit_log (tenant_id, user_id, brand_id, connection_id, provider, action, detail)
+    select c.tenant_id, c.user_id, c.brand_id, c.id, c.provider, 'customer_redacted',
+      jsonb_build_object('events', (select count(*) from forgotten))
+    from connections c where c.id = ${event.connection_id}::uuid`);
+}
+
+async function forgetAccount({ postgres }: Services, event: Meant): Promise<void> {
+  await postgres.rows(sql`
+    with forgotten as (
+      update events set data = '{"redacted":true}'
+      where connection_id = ${event.connection_id}::uuid and topic is not null
+      returning 1
+    )
+    insert into audit_log (tenant_id, user_id, brand_id, connection_id, provider, action, detail)
+    select c.tenant_id, c.user_id, c.brand_id, c.id, c.provider, 'account_redacted',
+      jsonb_build_object('events', (select count(*) from forgotten))
+    from connections c where c.id = ${event.connection_id}::uuid`);
+}
+
+/** A person answers those; the operator finds the request in the audit log, and its payload in the event. */
+async function passOn({ postgres }: Services, event: Meant): Promise<void> {
+  await postgres.rows(sql`
+    insert into audit_log (tenant_id, user_id, brand_id, connection_id, provider, action)
+    select c.tenant_id, c.user_id, c.brand_id, c.id, c.provider, 'customer_data_requested'
+    from connections c where c.id = ${event.connection_id}::uuid`);
+  const about = { provider_id: event.provider, connection_id: event.connection_id };
+  console.error(JSON.stringify({ level: 'error', event: 'customer_data_requested', ...about }));
+}

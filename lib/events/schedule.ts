@@ -1,0 +1,30 @@
+const MINUTE = 60;
+const HOUR = 60 * MINUTE;
+
+/**
+ * Seconds that are waited at most after each attempt that failed: an agent that was away for an hour is told
+ * everything within five minutes of its return, and one that is away for days is not asked more than it must.
+ */
+const WAITS = [
+  10,
+  30,
+  MINUTE,
+  2 * MINUTE,
+  ...Array<number>(12).fill(5 * MINUTE),
+  ...Array<number>(4).fill(HOUR / 2),
+  ...Array<number>(3).fill(2 * HOUR),
+  ...Array<number>(3).fill(6 * HOUR),
+  ...Array<number>(2).fill(12 * HOUR),
+];
+
+/** How often an event is told the agent at most, unless somebody asks for more. */
+export const ATTEMPTS = WAITS.length + 1;
+
+/**
+ * Seconds until an event is told again after `attempts`, with full jitter; undefined after the last. `random` is in
+ * [0, 1).
+ */
+export function waitAfter(attempts: number, random: number): number | undefined {
+  const most = WAITS[attempts - 1];
+  return most === undefined ? undefined : Math.max(1, Math.ceil(most * random));
+}

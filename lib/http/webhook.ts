@@ -1,0 +1,84 @@
+import type { Context } from 'hono';
+import * as z from 'zod';
+import { requireProvider } from '../catalog.ts';
+import { Problem, type ProblemCode } from '../problem.ts';
+import { sendEvents } from '../queue.ts';
+import { type Received, readDelivery, store, storeForAll } from '../webhooks/receive.ts';
+import type { AppEnv } from './app.ts';
+import { type Endpoint, endpoint } from './endpoint.ts';
+import { clientAddress, spend } from './rate-limit.ts';
+
+const problems = [
+  'invalid_request',
+  'invalid_signature',
+  'not_found',
+  'payload_too_large',
+  'rate_limited',
+  'unavailable',
+  'internal_error',
+] as const satisfies ProblemCode[];
+
+/** Where a provider tells a connection what happens there. */
+export function connectionWebhook(providerId: string): Endpoint {
+  return endpoint(
+    {
+      method: 'post',
+      path: `/api/webhooks/${providerId}/:connection_id`,
+      summary: 'A delivery to a connection: stored before it is acknowledged',
+      access: 'public',
+      params: z.object({ connection_id: z.string() }),
+      responses: { 200: { description: 'Stored, now or before' } },
+      problems,
+    },
+    async (c, { params }) => {
+      const id = z.guid().safeParse(params.connection_id.toLowerCase()).data;
+      if (id === undefined) throw new Problem('not_found', 'There is no such connection.');
+      return receive(c, providerId, id, (received, provider) =>
+        store(c.get('services'), provider, id, received),
+      );
+    },
+  );
+}
+
+/** Where a provider tells our app as a whole. */
+export function appWebhook(providerId: string): Endpoint {
+  return endpoint(
+    {
+      method: 'post',
+      path: `/api/webhooks/${providerId}`,
+      summary: 'A delivery to the app as a whole, for every connection that it is for',
+      access: 'public',
+      responses: { 200: { description: 'Stored, now or before' } },
+      problems,
+    },
+    (c) =>
+      receive(c, providerId, undefined, (received, provider) =>
+        storeForAll(c.get('services'), provider, received),
+      ),
+  );
+}
+
+async function receive(
+  c: Context<AppEnv>,
+  providerId: string,
+  connectionId: string | undefined,
+  keep: (received: Received, provider: ReturnType<typeof requireProvider>) => Promise<string[]>,
+): Promise<Response> {
+  const services = c.get('services');
+  const provider = requireProvider(c.env, providerId);
+  c.set('logged', { provider_id: provider.id, ...(connectionId && { connection_id: connectionId }) });
+  let ids: string[];
+  try {
+    const received = await readDelivery(services, provider, c.req.raw, connectionId);
+    c.set('logged', { ...c.get('logged'), topic: received.told.topic });
+    ids = await keep(received, provider);
+  } catch (error) {
+    // Whoever sends what is not signed has a minute's worth of tries.
+    if (error instanceof Problem && (error.code === 'invalid_signature' || error.code === 'not_found'))
+      await spend(c, 'UNAUTHENTICATED_LIMIT', clientAddress(c));
+    throw error;
+  }
+  // It is stored: what the queue does not take the cron finds.
+  if (ids.length > 0) c.executionCtx.waitUntil(sendEvents(services, ids).catch(() => undefined));
+  return c.body(null, 200);
+}

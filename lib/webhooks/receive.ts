@@ -1,0 +1,156 @@
+import { sql } from 'kysely';
+import { v7 as uuidv7 } from 'uuid';
+import type { Provider, Told, Webhooks } from '../../providers/provider.ts';
+import { readBounded } from '../bounded-read.ts';
+import { Problem } from '../problem.ts';
+import type { Services } from '../services.ts';
+import { clientKeys, knownKeys, readKeys } from './secrets.ts';
+import { isSignature, isSigned } from './signature.ts';
+
+/** A delivery that is rightly signed, and what it says. */
+export interface Received {
+  told: Told;
+  text: string;
+  hash: Uint8Array;
+}
+
+/**
+ * Reads and verifies a delivery to a connection, or to the app as a whole. Nothing is asked of PostgreSQL for one
+ * that is not signed at all, nor for one whose keys this isolate knows. Throws `payload_too_large`,
+ * `invalid_signature`, `invalid_request` for what is no JSON, and `not_found`.
+ */
+export async function readDelivery(
+  services: Services,
+  provider: Provider,
+  request: Request,
+  connectionId: string | undefined,
+): Promise<Received> {
+  const { webhooks } = provider;
+  if (!webhooks) throw notFound();
+  const header = request.headers.get(webhooks.signature.header) ?? '';
+  if (!isSignature(webhooks.signature, header)) throw badSignature();
+  const body = await readBody(request, webhooks.maxBytes);
+  await verify(services, provider, webhooks, { header, body, connectionId });
+
+  const text = decode(body);
+  const json = text === undefined ? undefined : parse(text);
+  if (text === undefined || json === undefined) {
+    throw new Problem('invalid_request', 'The body is signed, but it is not JSON.');
+  }
+  const told = webhooks.read({ headers: request.headers, json });
+  if (!told) throw badSignature();
+  const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', body));
+  return { told, text, hash };
+}
+
+async function readBody(request: Request, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
+  const isTooLarge = Number(request.headers.get('content-length') ?? 0) > maxBytes;
+  const bytes = isTooLarge ? undefined : await readBounded(request.body, maxBytes);
+  if (!bytes) throw new Problem('payload_too_large', `The body may be ${maxBytes} bytes at most.`);
+  return bytes as Uint8Array<ArrayBuffer>;
+}
+
+async function verify(
+  services: Services,
+  provider: Provider,
+  { signature }: Webhooks,
+  { header, body, connectionId }: { header: string; body: Uint8Array; connectionId: string | undefined },
+): Promise<void> {
+  const now = Date.now();
+  const shared = await clientKeys(services, provider);
+  if (shared) {
+    if (!(await isSigned(signature, header, body, { keys: shared, now }))) throw badSignature();
+    return;
+  }
+  if (connectionId === undefined) throw notFound();
+  const known = knownKeys(connectionId, now);
+  if (known && (await isSigned(signature, header, body, { keys: known, now }))) return;
+  // Unknown here, or changed since.
+  const keys = await readKeys(services, provider.id, connectionId);
+  if (!keys) throw notFound();
+  if (!(await isSigned(signature, header, body, { keys, now }))) throw badSignature();
+}
+
+/**
+ * Stores a delivery once, as its connection's event: one statement, before anybody is told that we have it. Gives the
+ * event's id where it is new. Throws `not_found` for a connection that is not there or has ended, and
+ * `invalid_signature` where the delivery is of another account.
+ */
+export async function store(
+  { postgres }: Services,
+  provider: Provider,
+  connectionId: string,
+  { told, text, hash }: Received,
+): Promise<string[]> {
+  const [row] = await postgres.rows(sql<{ is_there: boolean; fits: boolean; ids: string[] }>`
+    with target as (
+      select c.*, c.config || coalesce(w.facts, '{}') as facts
+      from connections c left join webhooks w on w.connection_id = c.id
+      where c.id = ${connectionId}::uuid and c.provider = ${provider.id} and c.status <> 'disconnected'
+    ),
+    fitting as (select * from target where facts @> ${JSON.stringify(told.facts)}::jsonb),
+    stored as (${insertEvents(told, text, hash, sql`${uuidv7()}::uuid`)} from fitting t on conflict do nothing returning id)
+    select exists (select from target) as is_there, exists (select from fitting) as fits,
+      array (select id from stored) as ids`);
+  if (!row?.is_there) throw notFound();
+  if (!row.fits) throw badSignature();
+  return row.ids;
+}
+
+/** The same for a delivery to the app as a whole: for every connection that it is for, which may be none. */
+export async function storeForAll(
+  { postgres }: Services,
+  provider: Provider,
+  { told, text, hash }: Received,
+): Promise<string[]> {
+  if (told.route === undefined) return [];
+  // What is to be forgotten is so in connections that have ended, too.
+  const isLasting = told.meaning?.startsWith('forget') || told.meaning === 'customer_asks';
+  const id = uuidv7();
+  const rows = await postgres.rows(sql<{ id: string }>`
+    with target as (
+      select c.* from webhooks w join connections c on c.id = w.connection_id
+      where w.routes @> ${[told.route]}::text[] and w.provider = ${provider.id}
+        and (${isLasting} or c.status <> 'disconnected')
+    )
+    ${insertEvents(told, text, hash, sql`(left(${id}, 24) || right(md5(t.id::text), 12))::uuid`)}
+    from target t on conflict do nothing returning id`);
+  return rows.map((row) => row.id);
+}
+
+/** An insert into `events` from a table `t` of connections, without its `from`. */
+function insertEvents(told: Told, text: string, hash: Uint8Array, id: ReturnType<typeof sql>) {
+  const isTold = told.type !== undefined || told.meaning !== undefined;
+  return sql`
+    insert into events (
+      id, type, provider, connection_id, tenant_id, user_id, brand_id, account_id, occurred_at, data, topic, delivery_id,
+      body_hash, meaning, status
+    )
+    select ${id}, ${told.type ?? ''}, t.provider, t.id, t.tenant_id, t.user_id, t.brand_id, t.account_id,
+      coalesce(${told.occurredAt ?? null}::timestamptz, now()), ${text}, ${told.topic}, ${told.id ?? null},
+      ${told.isIdSigned ? null : hash}::bytea, ${told.meaning ?? null}, ${isTold ? 'pending' : 'kept'}`;
+}
+
+function decode(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function badSignature(): Problem {
+  return new Problem('invalid_signature', 'The delivery is not signed by who may send it here.');
+}
+
+function notFound(): Problem {
+  return new Problem('not_found', 'There is no such connection.');
+}

@@ -1,0 +1,183 @@
+import { sql } from 'kysely';
+import { v7 as uuidv7 } from 'uuid';
+import type { Config, Provider, Registered, Registration } from '../../providers/provider.ts';
+import { randomBytes, toBase64url } from '../bytes.ts';
+import { findClient, findProvider } from '../catalog.ts';
+import type { ConnectionRow } from '../connections/row.ts';
+import { openCredential, openKey, type SealedRow } from '../connections/sealed.ts';
+import { dataKeyColumns } from '../connections/snapshot.ts';
+import { hold } from '../dialogue.ts';
+import { seal } from '../envelope.ts';
+import { OutboundError } from '../outbound.ts';
+import { Problem } from '../problem.ts';
+import type { Services } from '../services.ts';
+import { openSecret, type SealedSecret, secretBinding } from './secrets.ts';
+
+const LEASE_SECONDS = 60;
+const DAY = 86_400;
+const FIRST_RETRY = 300;
+const LAST_RETRY = 6 * 3_600;
+
+/** A connection's webhooks, and what they are looked after with. */
+interface Claimed extends SealedRow {
+  account_id: string;
+  config: Config;
+  registered: Registered[];
+  watched: string[];
+  secret: Uint8Array | null;
+  secret_key_id: string | null;
+  secret_key_generation: number;
+  secret_key_kms_key_id: string;
+  secret_key_wrapped: Uint8Array;
+  secret_version: number;
+  failures: number;
+  lease_id: string;
+}
+
+/** How a connection's webhooks stand. */
+export interface Outcome {
+  status: 'active' | 'failed' | 'none';
+  /** Why they failed, for the connection's owner. */
+  error: string | null;
+}
+
+/**
+ * Sees to it that a connection's provider tells us what happens there: two statements, and what the provider takes.
+ * Undefined where it is not due, or somebody is at it. Never throws for the outside: what did not work stands in the
+ * row, and is tried again.
+ */
+export async function lookAfter(services: Services, connectionId: string): Promise<Outcome | undefined> {
+  const row = await claim(services, connectionId);
+  if (!row) return undefined;
+  const provider = findProvider(services.env, row.provider);
+  if (!provider?.webhooks) return undefined;
+  let outcome: Registration;
+  try {
+    outcome = await register(services, provider, row);
+  } catch (error) {
+    if (!(error instanceof Problem || error instanceof OutboundError)) throw error;
+    outcome = { failed: `${provider.name} could not be told where to send what happens. It is tried again.` };
+  }
+  return write(services, row, outcome);
+}
+
+/** Does so at once for a connection that was just made, and gives it as it stands then. What is not done now is due. */
+export async function withWebhooks(
+  services: Services,
+  provider: Provider,
+  row: ConnectionRow,
+): Promise<ConnectionRow> {
+  if (!provider.webhooks) return row;
+  try {
+    const outcome = await lookAfter(services, row.id);
+    return outcome ? { ...row, webhook_status: outcome.status, webhook_error: outcome.error } : row;
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    return row;
+  }
+}
+
+/** The ids of connections whose webhooks are to be looked after. */
+export async function dueWebhooks({ postgres }: Services, limit: number): Promise<string[]> {
+  const rows = await postgres.rows(sql<{ connection_id: string }>`
+    select connection_id from webhooks where check_at <= now() order by check_at limit ${limit}`);
+  return rows.map((row) => row.connection_id);
+}
+
+async function claim({ postgres }: Services, connectionId: string): Promise<Claimed | undefined> {
+  const leaseId = uuidv7();
+  const [row] = await postgres.rows(sql<Claimed>`
+    with claimed as (
+      update webhooks w set lease_id = ${leaseId}::uuid,
+        check_at = case when c.status = 'connected' then now() + make_interval(secs => ${LEASE_SECONDS}) else 'infinity' end
+      from connections c
+      where w.connection_id = ${connectionId}::uuid and c.id = w.connection_id and w.check_at <= now()
+      returning w.*
+    )
+    select c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version, c.credential, c.refresh_token,
+      c.account_id, c.config, w.registered, w.watched, w.secret, w.version as secret_version, w.failures, w.lease_id,
+      s.id as secret_key_id, s.generation as secret_key_generation, s.kms_key_id as secret_key_kms_key_id,
+      s.wrapped as secret_key_wrapped, ${dataKeyColumns}
+    from (
+      select * from claimed
+      union all
+      -- What an earlier run of this very statement has taken, when its answer was lost.
+      select * from webhooks where connection_id = ${connectionId}::uuid and lease_id = ${leaseId}::uuid
+    ) w
+    join connections c on c.id = w.connection_id and c.status = 'connected' and c.credential is not null
+    left join data_keys k on k.id = c.data_key_id left join data_keys s on s.id = w.data_key_id
+    limit 1`);
+  return row;
+}
+
+async function register(services: Services, provider: Provider, row: Claimed): Promise<Registration> {
+  const { webhooks } = provider;
+  const client = findClient(services.env, provider);
+  const isIdle = webhooks?.isChosen && row.watched.length === 0 && row.registered.length === 0;
+  if (!webhooks || !client || isIdle) return { registered: [] };
+  const sealed = sealedSecret(row);
+  const known = sealed && (await openSecret(services, sealed));
+  const access = {
+    credential: await openCredential(services, row),
+    config: row.config,
+    client,
+    pinned: row.account_id,
+  };
+  const wanted = {
+    url: `${services.config.PUBLIC_URL}/api/webhooks/${provider.id}/${row.connection_id}`,
+    secret: known ?? toBase64url(randomBytes(32)),
+    registered: known === undefined && !webhooks.clientSecrets ? [] : row.registered,
+    watched: row.watched,
+  };
+  const { result } = await hold(webhooks.register(access, wanted), services.meter);
+  return 'secret' in result && result.secret === known
+    ? ({ ...result, secret: undefined } as Registration)
+    : result;
+}
+
+function sealedSecret(row: Claimed): SealedSecret | undefined {
+  if (row.secret === null) return undefined;
+  return {
+    ...row,
+    secret: row.secret,
+    version: row.secret_version,
+    key_id: row.secret_key_id,
+    key_tenant_id: row.tenant_id,
+    key_generation: row.secret_key_generation,
+    key_kms_key_id: row.secret_key_kms_key_id,
+    key_wrapped: row.secret_key_wrapped,
+  };
+}
+
+async function write(services: Services, row: Claimed, outcome: Registration): Promise<Outcome> {
+  const made = 'registered' in outcome ? outcome : undefined;
+  const error = 'failed' in outcome ? (outcome.failed ?? null) : null;
+  const isLimited = 'limited' in outcome;
+  const isWell = made !== undefined && error === null;
+  const hasAny = (made?.registered.length ?? 0) > 0 || (made?.routes?.length ?? 0) > 0;
+  const status = isWell ? (hasAny ? 'active' : 'none') : 'failed';
+  const backoff = Math.min(LAST_RETRY, FIRST_RETRY * 2 ** Math.min(row.failures, 10));
+  const wait = isWell
+    ? DAY * (0.9 + Math.random() / 5)
+    : isLimited
+      ? (outcome.limited ?? FIRST_RETRY)
+      : backoff * (0.5 + Math.random() / 2);
+  const version = row.secret_version + 1;
+  const key = made?.secret === undefined ? undefined : await openKey(services, row);
+  const secret =
+    key && made?.secret !== undefined
+      ? await seal(made.secret, key.key, key.id, secretBinding({ ...row, version }))
+      : null;
+  const message = isLimited ? 'There were too many requests. It is tried again.' : error;
+  await services.postgres.rows(sql`
+    update webhooks set
+      status = ${status}, error = ${message}, failures = case when ${isWell} then 0 else failures + 1 end,
+      registered = coalesce(${made ? JSON.stringify(made.registered) : null}::jsonb, registered),
+      facts = coalesce(${made?.facts ? JSON.stringify(made.facts) : null}::jsonb, facts),
+      routes = coalesce(${made?.routes ?? null}::text[], routes),
+      secret = coalesce(${secret}::bytea, secret), data_key_id = coalesce(${key?.id ?? null}::uuid, data_key_id),
+      version = case when ${secret !== null} then ${version}::integer else version end,
+      check_at = now() + make_interval(secs => ${wait}), lease_id = null, updated_at = now()
+    where connection_id = ${row.connection_id}::uuid and lease_id = ${row.lease_id}::uuid`);
+  return { status, error: message };
+}

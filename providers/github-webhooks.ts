@@ -1,0 +1,225 @@
+import * as z from 'zod';
+import {
+  type Access,
+  type Answer,
+  bearer,
+  fromHex,
+  getJson,
+  type Registered,
+  type Registration,
+  type Told,
+  type WebhookDelivery,
+  type WebhookMac,
+  type Webhooks,
+} from './provider.ts';
+
+const events = ['push', 'pull_request', 'deployment_status'];
+
+const headers = {
+  accept: 'application/vnd.github+json',
+  'user-agent': 'Reeve-Connectors',
+  'x-github-api-version': '2026-03-10',
+};
+
+const repository = z.object({ full_name: z.string() });
+const times = z.object({
+  repository: repository.optional(),
+  installation: z.object({ id: z.number().int() }).nullish(),
+  sender: z.object({ id: z.number().int() }).nullish(),
+  action: z.string().optional(),
+});
+/** The body that an event must have to be taken for it: the header that names it is not signed. */
+const bodies = new Map<string, { body: z.ZodType; type: string }>([
+  [
+    'push',
+    {
+      body: z.object({ ref: z.string(), before: z.string(), after: z.string(), repository }),
+      type: 'github.push',
+    },
+  ],
+  [
+    'pull_request',
+    {
+      body: z.object({ action: z.literal('opened'), pull_request: z.object({ id: z.number() }), repository }),
+      type: 'github.pull_request.opened',
+    },
+  ],
+  [
+    'deployment_status',
+    {
+      body: z.object({
+        deployment_status: z.object({ id: z.number() }),
+        deployment: z.object({ id: z.number() }),
+        repository,
+      }),
+      type: 'github.deployment.status',
+    },
+  ],
+]);
+
+const hooks = z.array(
+  z.object({
+    id: z.number().int(),
+    active: z.boolean(),
+    events: z.array(z.string()),
+    config: z.object({ url: z.string().optional() }),
+  }),
+);
+const hook = z.object({ id: z.number().int() });
+const installations = z.object({
+  installations: z.array(z.object({ id: z.number().int(), suspended_at: z.string().nullish() })),
+});
+
+/** https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries */
+function readMac(header: string): WebhookMac | undefined {
+  const mac = header.startsWith('sha256=') ? fromHex(header.slice(7)) : undefined;
+  return mac?.length === 32 ? { macs: [mac] } : undefined;
+}
+
+function read({ headers: given, json }: WebhookDelivery): Told | undefined {
+  const topic = given.get('x-github-event') ?? '';
+  const id = given.get('x-github-delivery') ?? '';
+  const body = times.safeParse(json).data;
+  if (!/^[a-z_]{1,60}$/.test(topic) || !/^[\w-]{1,100}$/.test(id) || !body) return undefined;
+  const known = bodies.get(topic);
+  const type = known?.body.safeParse(json).success ? known.type : undefined;
+  return {
+    topic: body.action === undefined ? topic : `${topic}.${body.action}`.slice(0, 100),
+    ...(type !== undefined && { type }),
+    id,
+    facts: {},
+    ...routeOf(topic, body),
+  };
+}
+
+/** What the App as a whole is told, for whom, and what it means: https://docs.github.com/en/webhooks/webhook-events-and-payloads */
+function routeOf(
+  topic: string,
+  { installation, sender, action }: z.infer<typeof times>,
+): Pick<Told, 'route' | 'meaning'> {
+  if (topic === 'github_app_authorization' && sender) return { route: `user:${sender.id}`, meaning: 'ended' };
+  if (!installation) return {};
+  // Of a new one nobody knows yet but who has made it.
+  const isNew = topic === 'installation' && action === 'created' && sender;
+  const route = isNew ? `user:${sender.id}` : `installation:${installation.id}`;
+  return topic === 'installation' || topic === 'installation_repositories'
+    ? { route, meaning: 'changed' }
+    : { route };
+}
+
+const common = {
+  maxBytes: 25 * 1024 * 1024,
+  signature: { header: 'x-hub-signature-256', read: readMac },
+  read,
+} as const;
+
+/** Hooks on the repositories that the owner has chosen: https://docs.github.com/en/rest/repos/webhooks */
+export const repositoryHooks = {
+  ...common,
+  isChosen: true,
+  *register(
+    access,
+    { url, secret, registered, watched },
+  ): Generator<ReturnType<typeof call>, Registration, Answer> {
+    const kept: Registered[] = [];
+    const refused: string[] = [];
+    for (const target of watched) {
+      const known = registered.find((each) => each.target === target);
+      const outcome = yield* hookOn(access, target, { url, secret, known });
+      if (outcome === 'limited') return { limited: undefined };
+      if (outcome === undefined) refused.push(target);
+      else kept.push({ id: outcome, target });
+    }
+    for (const { id, target } of registered) {
+      if (target !== undefined && !watched.includes(target))
+        yield call(access, 'DELETE', `/repos/${target}/hooks/${id}`);
+    }
+    const failed =
+      refused.length === 0
+        ? {}
+        : {
+            failed: `GitHub lets only administrators of a repository watch it, and refuses ${refused.slice(0, 5).join(', ')}.`,
+          };
+    return { registered: kept, secret, ...failed };
+  },
+  *unregister(access, registered) {
+    for (const { id, target } of registered) {
+      const { status } = yield call(access, 'DELETE', `/repos/${target}/hooks/${id}`);
+      if (status === 401) return true;
+      if (status !== 204 && status !== 404 && status !== 403) return false;
+    }
+    return true;
+  },
+} satisfies Webhooks;
+
+/** The App has one webhook for all its installations: https://docs.github.com/en/apps/creating-github-apps/registering-a-github-app/using-webhooks-with-github-apps */
+export const appWebhook = {
+  ...common,
+  clientSecrets: ({ settings }) => [settings.APP_WEBHOOK_SECRET, settings.APP_WEBHOOK_SECRET_BEFORE],
+  *register(access): Generator<ReturnType<typeof call>, Registration, Answer> {
+    const answer = yield call(access, 'GET', '/user/installations?per_page=100');
+    const found = installations.safeParse(answer.json).data?.installations;
+    if (answer.status === 429) return { limited: undefined };
+    if (!found) return { failed: 'GitHub does not say where the App is installed. It is asked again.' };
+    const active = found.filter((each) => !each.suspended_at).map(({ id }) => `installation:${id}`);
+    const routes = [...active, ...(access.pinned === undefined ? [] : [`user:${access.pinned}`])];
+    return active.length > 0
+      ? { registered: [], routes }
+      : {
+          registered: [],
+          routes,
+          failed: 'The App is installed nowhere yet. Install it in GitHub, and what happens there is told.',
+        };
+  },
+  // biome-ignore lint/correctness/useYield: there is nothing of a connection's own to take away
+  *unregister() {
+    return true;
+  },
+} satisfies Webhooks;
+
+/** The hook's id; undefined where GitHub refuses one. One that stands is adopted, with the secret of ours. */
+function* hookOn(
+  access: Access,
+  target: string,
+  { url, secret, known }: { url: string; secret: string; known: Registered | undefined },
+): Generator<ReturnType<typeof call>, string | 'limited' | undefined, Answer> {
+  const config = { url, content_type: 'json', secret, insecure_ssl: '0' };
+  const body = { name: 'web', active: true, events, config };
+  if (known) {
+    const { status } = yield call(access, 'PATCH', `/repos/${target}/hooks/${known.id}`, {
+      active: true,
+      events,
+      config,
+    });
+    if (status === 200) return known.id;
+  }
+  const answer = yield call(access, 'POST', `/repos/${target}/hooks`, body);
+  if (answer.status === 429) return 'limited';
+  if (answer.status === 201) return String(hook.safeParse(answer.json).data?.id ?? '') || undefined;
+  if (answer.status !== 422) return undefined;
+  const listed = yield call(access, 'GET', `/repos/${target}/hooks?per_page=100`);
+  const ours = hooks.safeParse(listed.json).data?.find((each) => each.config.url === url);
+  if (!ours) return undefined;
+  const { status } = yield call(access, 'PATCH', `/repos/${target}/hooks/${ours.id}`, {
+    active: true,
+    events,
+    config,
+  });
+  return status === 200 ? String(ours.id) : undefined;
+}
+
+function call(
+  { credential }: Access,
+  method: 'GET' | 'POST' | 'PATCH' | 'DELETE',
+  path: string,
+  body?: object,
+) {
+  const request = getJson(`https://api.github.com${path}`, { ...headers, ...bearer(credential) });
+  if (!body) return { ...request, method };
+  return {
+    ...request,
+    method,
+    headers: { ...request.headers, 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  };
+}

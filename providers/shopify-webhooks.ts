@@ -1,0 +1,169 @@
+import * as z from 'zod';
+import {
+  type Access,
+  type Answer,
+  postJson,
+  type Registration,
+  type Told,
+  type WebhookMac,
+  type Webhooks,
+} from './provider.ts';
+
+const apiVersion = '2026-10';
+
+/** Topics that every shop is asked for: as the API names them, as deliveries do, and what the agent is told. */
+const topics = [
+  { name: 'ORDERS_CREATE', topic: 'orders/create', type: 'shopify.order.created' },
+  { name: 'PRODUCTS_UPDATE', topic: 'products/update', type: 'shopify.product.updated' },
+  { name: 'INVENTORY_LEVELS_UPDATE', topic: 'inventory_levels/update', type: 'shopify.inventory.changed' },
+  { name: 'APP_UNINSTALLED', topic: 'app/uninstalled' },
+] as const;
+
+/** What a delivery means for connections: https://shopify.dev/docs/apps/build/privacy-law-compliance */
+const meanings = new Map<string, NonNullable<Told['meaning']>>([
+  ['app/uninstalled', 'ended'],
+  ['app/scopes_update', 'changed'],
+  ['customers/data_request', 'customer_asks'],
+  ['customers/redact', 'forget_customer'],
+  ['shop/redact', 'forget_account'],
+]);
+
+const headers = z.object({
+  topic: z.string().regex(/^[a-z0-9_]+\/[a-z0-9_]+$/),
+  shop: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}\.myshopify\.(com|io)$/),
+  id: z.string().regex(/^[\w.:-]{1,200}$/),
+  version: z.string().min(1),
+  at: z.iso.datetime({ offset: true }).optional().catch(undefined),
+});
+
+/** Where a body names its shop, it must be the one that the headers name. */
+const body = z.object({ myshopify_domain: z.string().optional(), shop_domain: z.string().optional() });
+
+const subscriptions = z.object({
+  data: z.object({
+    webhookSubscriptions: z.object({
+      nodes: z.array(z.object({ id: z.string(), topic: z.string(), uri: z.string() })),
+    }),
+  }),
+});
+const created = z.object({
+  webhookSubscription: z.object({ id: z.string(), topic: z.string() }).nullable(),
+  userErrors: z.array(z.object({ message: z.string() })),
+});
+const refusal = z.object({
+  errors: z.array(z.object({ extensions: z.object({ code: z.string() }).optional() })),
+});
+
+/** https://shopify.dev/docs/apps/build/webhooks/subscribe/https#step-2-validate-the-origin-of-your-webhook-to-ensure-its-coming-from-shopify */
+function readMac(header: string): WebhookMac | undefined {
+  // 32 bytes in base64, in their one spelling.
+  if (!/^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/.test(header)) return undefined;
+  return { macs: [Uint8Array.from(atob(header), (character) => character.charCodeAt(0))] };
+}
+
+/** https://shopify.dev/docs/apps/build/webhooks */
+export const shopifyWebhooks = {
+  maxBytes: 1_000_000,
+  signature: { header: 'x-shopify-hmac-sha256', read: readMac },
+  // For an hour after the client's secret was changed Shopify may go on with the one before.
+  clientSecrets: ({ secret, settings }) => [secret, settings.CLIENT_SECRET_BEFORE],
+  read({ headers: given, json }) {
+    const read = headers.safeParse({
+      topic: given.get('x-shopify-topic'),
+      shop: given.get('x-shopify-shop-domain')?.toLowerCase(),
+      id: given.get('x-shopify-webhook-id'),
+      version: given.get('x-shopify-api-version'),
+      at: given.get('x-shopify-triggered-at') ?? undefined,
+    }).data;
+    const named = body.safeParse(json).data;
+    if (!read || !named) return undefined;
+    const isAnother = [named.myshopify_domain, named.shop_domain].some(
+      (shop) => shop !== undefined && shop.toLowerCase() !== read.shop,
+    );
+    if (isAnother) return undefined;
+    const known = topics.find(({ topic }) => topic === read.topic);
+    const meaning = meanings.get(read.topic);
+    return {
+      topic: read.topic,
+      ...(known && 'type' in known && { type: known.type }),
+      id: read.id,
+      ...(read.at !== undefined && { occurredAt: new Date(read.at) }),
+      facts: { shop: read.shop },
+      route: `shop:${read.shop}`,
+      ...(meaning !== undefined && { meaning }),
+    };
+  },
+  *register(access, { url }): Generator<ReturnType<typeof ask>, Registration, Answer> {
+    const listed = yield ask(
+      access,
+      'query ($uri: String) { webhookSubscriptions(first: 50, uri: $uri) { nodes { id topic uri } } }',
+      { uri: url },
+    );
+    const found = subscriptions.safeParse(listed.json);
+    if (listed.status !== 200 || !found.success) return failed(listed);
+    const registered = found.data.data.webhookSubscriptions.nodes
+      .filter((node) => node.uri === url)
+      .map(({ id, topic }) => ({ id, target: topic }));
+    const missing: string[] = [];
+    for (const { name } of topics) {
+      if (registered.some(({ target }) => target === name)) continue;
+      const answer = yield ask(access, create, { topic: name, subscription: { uri: url, format: 'JSON' } });
+      const made = z
+        .object({ data: z.object({ webhookSubscriptionCreate: created }) })
+        .safeParse(answer.json).data;
+      const subscription = made?.data.webhookSubscriptionCreate.webhookSubscription;
+      if (subscription) registered.push({ id: subscription.id, target: subscription.topic });
+      else if (isThrottled(answer)) return { limited: undefined };
+      else missing.push(name);
+    }
+    const routes = [`shop:${access.config.shop}`];
+    if (missing.length === 0) return { registered, routes };
+    const list = topics
+      .filter(({ name }) => missing.includes(name))
+      .map(({ topic }) => topic)
+      .join(', ');
+    return {
+      registered,
+      routes,
+      failed: `Shopify does not tell us of ${list}: the app lacks a permission. Connect Shopify again and allow what it asks for.`,
+    };
+  },
+  *unregister(access, registered) {
+    for (const { id } of registered) {
+      const answer = yield ask(
+        access,
+        'mutation ($id: ID!) { webhookSubscriptionDelete(id: $id) { deletedWebhookSubscriptionId userErrors { message } } }',
+        { id },
+      );
+      // 401: the app is uninstalled, and its subscriptions went with it.
+      if (answer.status === 401) return true;
+      if (answer.status !== 200 || isThrottled(answer)) return false;
+    }
+    return true;
+  },
+} satisfies Webhooks;
+
+const create = `mutation ($topic: WebhookSubscriptionTopic!, $subscription: WebhookSubscriptionInput!) {
+  webhookSubscriptionCreate(topic: $topic, webhookSubscription: $subscription) {
+    webhookSubscription { id topic } userErrors { message }
+  }
+}`;
+
+function ask({ credential, config }: Access, query: string, variables: object) {
+  return postJson(
+    `https://${config.shop}/admin/api/${apiVersion}/graphql.json`,
+    { query, variables },
+    { 'x-shopify-access-token': credential },
+  );
+}
+
+function isThrottled({ status, json }: Answer): boolean {
+  const errors = refusal.safeParse(json).data?.errors ?? [];
+  return status === 429 || errors.some((error) => error.extensions?.code === 'THROTTLED');
+}
+
+function failed(answer: Answer): Registration {
+  return isThrottled(answer)
+    ? { limited: undefined }
+    : { failed: 'Shopify did not take our webhooks. It is tried again.' };
+}

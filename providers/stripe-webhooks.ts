@@ -1,0 +1,165 @@
+import * as z from 'zod';
+import {
+  type Access,
+  type Answer,
+  bearer,
+  fromHex,
+  getJson,
+  postForm,
+  type Registration,
+  type WebhookMac,
+  type Webhooks,
+} from './provider.ts';
+
+const apiVersion = '2026-10-28.endive';
+const root = 'https://api.stripe.com/v1/webhook_endpoints';
+
+const types = new Map([
+  ['payment_intent.succeeded', 'stripe.payment.succeeded'],
+  ['customer.subscription.updated', 'stripe.subscription.updated'],
+  ['invoice.created', 'stripe.invoice.created'],
+]);
+
+/** https://docs.stripe.com/api/events/object; thin events have another `object`, and go elsewhere. */
+const event = z.object({
+  id: z.string().regex(/^evt_\w{1,250}$/),
+  object: z.literal('event'),
+  type: z.string().min(1).max(200),
+  livemode: z.boolean(),
+  created: z.number().int().nonnegative().max(253_402_300_799),
+  /** Of an account that is connected to the endpoint's, which is none of ours. */
+  account: z.never().optional(),
+});
+/** What a body may be besides. */
+const other = z.object({
+  id: z.string().max(255).optional(),
+  type: z.string().max(200).optional(),
+  livemode: z.boolean().optional(),
+});
+
+const endpoint = z.object({
+  id: z.string().min(1),
+  url: z.string(),
+  status: z.string(),
+  livemode: z.boolean(),
+  enabled_events: z.array(z.string()),
+  secret: z.string().optional(),
+});
+const endpoints = z.object({ data: z.array(endpoint) });
+const refusal = z.object({ error: z.object({ code: z.string().optional(), message: z.string() }) });
+
+/** https://docs.stripe.com/webhooks#verify-manually */
+function readMac(header: string): WebhookMac | undefined {
+  const pairs = header.split(',').map((pair) => /^([a-z0-9]+)=(.*)$/.exec(pair)?.slice(1));
+  const valuesOf = (scheme: string) => pairs.flatMap((pair) => (pair?.[0] === scheme ? [pair[1] ?? ''] : []));
+  const [time = '', ...moreTimes] = valuesOf('t');
+  const macs = valuesOf('v1').flatMap((text) => fromHex(text) ?? []);
+  const fitting = macs.filter((mac) => mac.length === 32);
+  if (pairs.includes(undefined) || moreTimes.length > 0 || !/^\d{1,12}$/.test(time)) return undefined;
+  return fitting.length === 0 ? undefined : { macs: fitting, prefix: `${time}.`, time: Number(time) };
+}
+
+/** https://docs.stripe.com/webhooks and https://docs.stripe.com/api/webhook_endpoints */
+export const stripeWebhooks = {
+  maxBytes: 1_000_000,
+  signature: { header: 'stripe-signature', read: readMac, tolerance: 300 },
+  read({ json }) {
+    const body = event.safeParse(json).data;
+    if (!body) {
+      const { id, type = 'unknown', livemode } = other.safeParse(json).data ?? {};
+      return {
+        topic: type,
+        ...(id !== undefined && { id, isIdSigned: true }),
+        facts: livemode === undefined ? {} : { livemode },
+      };
+    }
+    const type = types.get(body.type);
+    return {
+      topic: body.type,
+      ...(type !== undefined && { type }),
+      id: body.id,
+      isIdSigned: true,
+      occurredAt: new Date(body.created * 1000),
+      facts: { livemode: body.livemode },
+    };
+  },
+  *register(access, { url, registered }): Generator<ReturnType<typeof call>, Registration, Answer> {
+    const listed = yield call(access, 'GET', `${root}?limit=100`);
+    const found = endpoints.safeParse(listed.json);
+    if (listed.status !== 200 || !found.success) return failed(listed);
+    const ours = found.data.data.filter((each) => each.url === url);
+    const known = ours.find((each) => each.id === registered[0]?.id);
+    // The secret of another one is told to nobody any more.
+    for (const other of ours.filter((each) => each !== known))
+      yield call(access, 'DELETE', `${root}/${other.id}`);
+    if (known) return adopt(known, yield* enabled(access, known));
+    const made = yield call(access, 'POST', root, {
+      url,
+      api_version: apiVersion,
+      description: 'Reeve',
+      ...wanted(),
+    });
+    const body = endpoint.safeParse(made.json);
+    if (made.status !== 200 || !body.success || body.data.secret === undefined) return failed(made);
+    return { ...adopt(body.data, true), secret: body.data.secret };
+  },
+  *unregister(access, registered) {
+    for (const { id } of registered) {
+      const { status } = yield call(access, 'DELETE', `${root}/${encodeURIComponent(id)}`);
+      // 401: the key is gone, and what it made is out of our reach.
+      if (status !== 200 && status !== 404 && status !== 401) return false;
+    }
+    return true;
+  },
+} satisfies Webhooks;
+
+function wanted(): Record<string, string> {
+  return Object.fromEntries([...types.keys()].map((type, at) => [`enabled_events[${at}]`, type]));
+}
+
+/** Whether an endpoint that stands sends what it should, or does now. */
+function* enabled(
+  access: Access,
+  known: z.infer<typeof endpoint>,
+): Generator<ReturnType<typeof call>, boolean, Answer> {
+  const isComplete = [...types.keys()].every((type) => known.enabled_events.includes(type));
+  if (known.status === 'enabled' && isComplete) return true;
+  const answer = yield call(access, 'POST', `${root}/${known.id}`, { disabled: 'false', ...wanted() });
+  return answer.status === 200;
+}
+
+function adopt({ id, livemode }: z.infer<typeof endpoint>, isEnabled: boolean): Registration {
+  const failed = isEnabled
+    ? {}
+    : {
+        failed:
+          'Stripe has switched our webhook off. Switch it on in the Stripe Dashboard under Developers, Webhooks.',
+      };
+  return { registered: [{ id }], facts: { livemode }, ...failed };
+}
+
+function call(
+  { credential }: Access,
+  method: 'GET' | 'POST' | 'DELETE',
+  url: string,
+  fields?: Record<string, string>,
+) {
+  const headers = { ...bearer(credential), 'stripe-version': apiVersion };
+  return method === 'POST' ? postForm(url, fields ?? {}, headers) : { ...getJson(url, headers), method };
+}
+
+function failed({ status, json }: Answer): Registration {
+  const { code, message = '' } = refusal.safeParse(json).data?.error ?? {};
+  if (status === 429 || code === 'rate_limit') return { limited: undefined };
+  if (status === 403)
+    return {
+      failed:
+        'The key may not make webhooks. Give it Write for Webhook Endpoints in the Stripe Dashboard under Developers, API keys.',
+    };
+  if (/maximum|limit of \d+/i.test(message))
+    return {
+      failed:
+        'Stripe lets an account have no more webhooks. Delete one in the Stripe Dashboard under Developers, Webhooks.',
+    };
+  return { failed: 'Stripe did not take our webhook. It is tried again.' };
+}
