@@ -2,6 +2,7 @@ import { catalog } from './connectors/catalog.ts';
 import { connect } from './connectors/connect.ts';
 import { disconnect } from './connectors/disconnect.ts';
 import { list } from './connectors/list.ts';
+import { repositories, watchRepositories } from './connectors/repositories.ts';
 import { test } from './connectors/test.ts';
 import { events } from './events/list.ts';
 import { redeliverEvent } from './events/redeliver.ts';
@@ -16,6 +17,8 @@ import { stripeWebhook } from './webhooks/stripe.ts';
 export const endpoints = [
   catalog,
   list,
+  repositories,
+  watchRepositories,
   connect,
   disconnect,
   test,

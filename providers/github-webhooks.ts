@@ -57,6 +57,13 @@ const bodies = new Map<string, { body: z.ZodType; type: string }>([
   ],
 ]);
 
+const repositories = z.array(
+  z.object({
+    full_name: z.string(),
+    archived: z.boolean().optional(),
+    permissions: z.object({ admin: z.boolean() }).optional(),
+  }),
+);
 const hooks = z.array(
   z.object({
     id: z.number().int(),
@@ -116,7 +123,18 @@ const common = {
 /** Hooks on the repositories that the owner has chosen: https://docs.github.com/en/rest/repos/webhooks */
 export const repositoryHooks = {
   ...common,
-  isChosen: true,
+  *choices(access, page) {
+    const answer = yield call(access, 'GET', `/user/repos?per_page=100&sort=full_name&page=${page}`);
+    const found = repositories.safeParse(answer.json);
+    if (answer.status !== 200 || !found.success) return { refused: true };
+    return {
+      choices: found.data.map((each) => ({
+        name: each.full_name,
+        watchable: each.permissions?.admin === true && each.archived !== true,
+      })),
+      hasMore: /\brel="next"/.test(answer.headers.get('link') ?? ''),
+    };
+  },
   *register(
     access,
     { url, secret, registered, watched },

@@ -259,8 +259,10 @@ export interface Webhooks {
   signature: WebhookSignature;
   /** The secrets that sign for all connections alike; absent where each connection has one of its own. */
   clientSecrets?: (client: OAuthClient) => (string | undefined)[];
-  /** Whether a connection's owner chooses what is watched. */
-  isChosen?: true;
+  /** Whether all that was registered goes with the grant. */
+  endsWithGrant?: true;
+  /** Where a connection's owner chooses what is watched: what there is to choose from, a page at a time. */
+  choices?: (access: Access, page: number) => Dialogue<Choices>;
   /** What a rightly signed delivery says; undefined where it is none that this provider sends. */
   read: (delivery: WebhookDelivery) => Told | undefined;
   /** Sees to it that what happens is told at `url`: adopts what is there, makes what is missing. */
@@ -310,6 +312,10 @@ export interface Told {
   /** What it means for the connections themselves: their access may have ended, or changed. */
   meaning?: 'ended' | 'changed' | 'forget_customer' | 'forget_account' | 'customer_asks';
 }
+
+export type Choices =
+  | { choices: { name: string; watchable: boolean }[]; hasMore: boolean }
+  | { refused: true };
 
 export interface WantedWebhooks {
   url: string;

@@ -64,6 +64,8 @@ function readMac(header: string): WebhookMac | undefined {
 /** https://shopify.dev/docs/apps/build/webhooks */
 export const shopifyWebhooks = {
   maxBytes: 1_000_000,
+  // Uninstalling the app takes its subscriptions along.
+  endsWithGrant: true,
   signature: { header: 'x-shopify-hmac-sha256', read: readMac },
   // For an hour after the client's secret was changed Shopify may go on with the one before.
   clientSecrets: ({ secret, settings }) => [secret, settings.CLIENT_SECRET_BEFORE],

@@ -74,7 +74,11 @@ describe.each(lives.map((life) => ({ ...life, title: `${life.provider} by ${life
         missing_scopes: [],
         reauthorize_by: life.ends ? expect.any(String) : null,
       });
-      expect(trips).toMatchObject({ postgres: 2, provider: life.requests.connect });
+      const { webhooks = 0, requests } = life;
+      expect(trips).toMatchObject({
+        postgres: webhooks > 0 ? 4 : 2,
+        provider: requests.connect + webhooks,
+      });
       expect(trips.kms).toBeLessThanOrEqual(1);
       if (life.isAlive) expect(life.isAlive(world, key.api_key)).toBe(true);
     });

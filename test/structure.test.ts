@@ -33,11 +33,12 @@ test('imports go from functions to lib to providers, and never back', () => {
   }
 });
 
-test('a provider’s file imports nothing but ./provider.ts and zod', () => {
+test('a provider’s file imports nothing but ./provider.ts, zod and files of its own', () => {
   for (const file of files.filter(
     (each) => layer(each) === 'providers' && !/\/(index|provider)\.ts$/.test(each),
   )) {
-    expect(['providers/provider.ts', 'zod'], file).toEqual(expect.arrayContaining(importsOf(file)));
+    const own = importsOf(file).filter((target) => target.startsWith(file.replace(/\.ts$/, '-')));
+    expect(['providers/provider.ts', 'zod', ...own], file).toEqual(expect.arrayContaining(importsOf(file)));
   }
 });
 
@@ -68,19 +69,18 @@ test('arctic, oslo, jose and the KMS client are each imported by one file of lib
 });
 
 test('the code for a URL is found by its path', () => {
-  const words = new Set(['api', 'connectors', 'oauth', ':provider']);
+  const folders = ['oauth', 'connectors', 'events', 'webhooks'];
+  const words = new Set(['api', ...folders, ':provider', ':connection_id', ':id']);
+  const unnamed = { connectors: { get: 'catalog', delete: 'disconnect' }, events: { get: 'list' } };
   for (const { contract } of endpoints) {
     const [last] = contract.path
       .split('/')
       .filter((part) => part !== '' && !words.has(part))
       .slice(-1);
-    const folder = contract.path.startsWith('/api/oauth')
-      ? 'oauth/'
-      : contract.path.startsWith('/api/connectors')
-        ? 'connectors/'
-        : '';
-    const name = last ?? (contract.method === 'delete' ? 'disconnect' : 'catalog');
-    expect(files, contract.path).toContain(`functions/${folder}${name}.ts`);
+    const folder = folders.find((each) => contract.path.startsWith(`/api/${each}`));
+    const names: Record<string, Record<string, string>> = unnamed;
+    const name = last ?? names[folder ?? '']?.[contract.method];
+    expect(files, contract.path).toContain(path.join('functions', folder ?? '', `${name}.ts`));
   }
 });
 

@@ -24,6 +24,13 @@ const recipes: Record<string, { path: string; ask?: Ask }> = {
   },
   'delete /api/connectors/:provider': { path: '/api/connectors/stripe' },
   'post /api/connectors/:provider/test': { path: '/api/connectors/stripe/test' },
+  'get /api/connectors/github/repositories': { path: '/api/connectors/github/repositories' },
+  'put /api/connectors/github/repositories': {
+    path: '/api/connectors/github/repositories',
+    ask: { body: { repositories: [] } },
+  },
+  'get /api/events': { path: '/api/events' },
+  'post /api/events/:id/redeliver': { path: `/api/events/${randomUUID()}/redeliver` },
   'get /api/oauth/:provider/authorize': { path: '/api/oauth/github/authorize' },
 };
 

@@ -159,7 +159,9 @@ async function endGrant(services: Services, row: RevocationRow): Promise<string 
       : await openCredential(services, row, field);
     if (credential === undefined) return undefined;
     const access = { credential, config: row.config, client };
-    if (!(await unregister(services, provider, row.connection_id, access))) return 'webhooks_not_removed';
+    const goAlong = provider.webhooks?.endsWithGrant && !row.is_shared;
+    if (!goAlong && !(await unregister(services, provider, row.connection_id, access)))
+      return 'webhooks_not_removed';
     if (!ending) return undefined;
     const request = ending.request(access);
     const answer = await send(request, services.meter);
@@ -173,8 +175,9 @@ async function endGrant(services: Services, row: RevocationRow): Promise<string 
 
 async function finished({ env, postgres }: Services, row: RevocationRow): Promise<void> {
   const provider = findProvider(env, row.provider);
-  const isOurs = provider && 'grant' in provider.revocation;
-  const action = !isOurs ? 'webhooks_removed' : row.is_shared ? 'token_revoked' : 'revoked';
+  const ended = provider && 'grant' in provider.revocation ? provider.revocation : undefined;
+  const hasEnded = row.is_shared ? ended?.token : ended?.grant;
+  const action = !hasEnded ? 'webhooks_removed' : row.is_shared ? 'token_revoked' : 'revoked';
   await postgres.rows(sql`
     with gone as (delete from revocations where id = ${row.id}::uuid returning *)
     insert into audit_log (tenant_id, user_id, brand_id, connection_id, provider, action, detail)

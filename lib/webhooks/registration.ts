@@ -61,13 +61,16 @@ export async function lookAfter(services: Services, connectionId: string): Promi
   return write(services, row, outcome);
 }
 
-/** Does so at once for a connection that was just made, and gives it as it stands then. What is not done now is due. */
+/**
+ * Does so at once for a connection that was just made, and gives it as it stands then. What is not done now is due; so
+ * is what its owner has chosen before.
+ */
 export async function withWebhooks(
   services: Services,
   provider: Provider,
   row: ConnectionRow,
 ): Promise<ConnectionRow> {
-  if (!provider.webhooks) return row;
+  if (!provider.webhooks || provider.webhooks.choices) return row;
   try {
     const outcome = await lookAfter(services, row.id);
     return outcome ? { ...row, webhook_status: outcome.status, webhook_error: outcome.error } : row;
@@ -113,7 +116,7 @@ async function claim({ postgres }: Services, connectionId: string): Promise<Clai
 async function register(services: Services, provider: Provider, row: Claimed): Promise<Registration> {
   const { webhooks } = provider;
   const client = findClient(services.env, provider);
-  const isIdle = webhooks?.isChosen && row.watched.length === 0 && row.registered.length === 0;
+  const isIdle = webhooks?.choices && row.watched.length === 0 && row.registered.length === 0;
   if (!webhooks || !client || isIdle) return { registered: [] };
   const sealed = sealedSecret(row);
   const known = sealed && (await openSecret(services, sealed));

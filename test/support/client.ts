@@ -35,6 +35,7 @@ export class Client {
 
   get = (path: string, ask: Ask = {}) => this.send('GET', path, ask);
   post = (path: string, ask: Ask = {}) => this.send('POST', path, ask);
+  put = (path: string, ask: Ask = {}) => this.send('PUT', path, ask);
   delete = (path: string, ask: Ask = {}) => this.send('DELETE', path, ask);
 
   /** Sends to the Worker; redirects are shown, not followed. */

@@ -20,6 +20,8 @@ export interface Life {
   account: { id: unknown; name: unknown };
   /** Requests to the provider in one connect, and in one test. */
   requests: { connect: number; test: number };
+  /** Requests of one connect by which webhooks are registered. */
+  webhooks?: number;
   /** People who give less than is needed, and what they are told. */
   lacking: Lacking;
   /** Takes access away at the provider, as its owner does there; `key` is what was pasted. */
@@ -86,6 +88,8 @@ export const lives: readonly Life[] = [
     provider: 'shopify',
     way: 'signing in',
     account: { id: 'north-store.myshopify.com', name: expect.any(String) },
+    // What stands, and four topics.
+    webhooks: 5,
     requests: { connect: 2, test: 1 },
     lacking: {
       query: { shop: 'south-store.myshopify.com' },
@@ -107,6 +111,8 @@ export const lives: readonly Life[] = [
     way: 'a restricted key',
     key: {},
     account: { id: expect.stringMatching(/^acct_/), name: 'Acme Inc' },
+    // What stands, and one.
+    webhooks: 2,
     requests: { connect: 1, test: 1 },
     lacking: { key: { account: 'false' }, missing: ['rak_accounts_kyc_basic_read'] },
     end: (world, key) => expireStripeKey(world.store('stripe'), key),
@@ -256,6 +262,7 @@ export const lives: readonly Life[] = [
   {
     ...github,
     way: 'a GitHub App',
+    webhooks: 1,
     requests: { connect: 3, test: 2 },
     lacking: { account: 'hubot', setting: 'settings.notInstalled', missing: ['installation'] },
   },

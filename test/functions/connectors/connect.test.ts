@@ -57,7 +57,7 @@ describe('a key that works', () => {
       missing_scopes: [],
       config: {},
       tools: ['reeve_revenue'],
-      webhooks: { status: expect.any(String), events: expect.any(Array), last_received_at: null },
+      webhooks: { status: 'active', events: expect.any(Array), last_received_at: null, error: null },
       expires_at: null,
       reauthorize_by: null,
       last_refreshed_at: null,
@@ -633,25 +633,26 @@ describe('at once', () => {
 });
 
 describe('the cost', () => {
-  test('of a first connect is two statements, one probe and one call to KMS, and KV is left alone', async () => {
+  test('of a first connect is two statements, one probe and one call to KMS, and two of each for its webhook', async () => {
     const person = await newPerson(world);
     const key = issueKey(world, 'stripe');
     const { reply, trips } = await tripsOf(world, () => connect(person.at, 'stripe', key));
     expect(reply.status).toBe(201);
-    expect(trips).toEqual({ postgres: 2, kms: 1, kv: 0, provider: 1 });
+    expect(trips).toEqual({ postgres: 4, kms: 1, kv: 0, provider: 3 });
   });
 
   test.each([
-    ['stripe', 1],
-    ['zendesk', 2],
+    // The account; what webhooks there are.
+    ['stripe', 4, 2],
+    ['zendesk', 2, 2],
   ] as const)(
-    'of a warm connect to %s is two statements and the probe, %i requests',
-    async (provider, requests) => {
+    'of a warm connect to %s is %i statements and %i requests',
+    async (provider, statements, requests) => {
       const person = await newPerson(world);
       const { key } = await connectWithNewKey(world, person.at, provider);
       const { reply, trips } = await tripsOf(world, () => connect(person.at, provider, key));
       expect(reply.status).toBe(200);
-      expect(trips).toEqual({ postgres: 2, kms: 0, kv: 0, provider: requests });
+      expect(trips).toEqual({ postgres: statements, kms: 0, kv: 0, provider: requests });
     },
   );
 

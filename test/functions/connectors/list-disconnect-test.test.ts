@@ -164,7 +164,11 @@ describe('disconnecting', () => {
         status: 'disconnected',
         revocation: 'unsupported',
       });
-      expect(world.gateway.calls).toEqual([]);
+      const asked = world.gateway.calls.map(({ method, path }) => `${method} ${path}`);
+      // Its webhook is all that can be taken away.
+      if (provider === 'stripe')
+        expect(asked).toEqual([expect.stringMatching(/^DELETE \/v1\/webhook_endpoints\/we_/)]);
+      else expect(asked).toEqual([]);
       expect(await revocationsOf(person)).toEqual([]);
       expect(await connectionsOf(person)).toMatchObject([{ credential: null, status: 'disconnected' }]);
     },
@@ -332,7 +336,7 @@ describe('disconnecting', () => {
     await sql(world, 'delete from revocations');
   });
 
-  test('takes at most two statements and one call', async () => {
+  test('takes two statements and one call, and two of each more where a webhook is taken away', async () => {
     const person = await newPerson(world);
     await connectShop(person.at, newShop());
     const revoked = await tripsOf(world, () => person.at.delete('/api/connectors/shopify'));
@@ -341,7 +345,7 @@ describe('disconnecting', () => {
 
     await connectWithNewKey(world, person.at, 'stripe');
     const forgotten = await tripsOf(world, () => person.at.delete('/api/connectors/stripe'));
-    expect(forgotten.trips).toEqual({ postgres: 1, kms: 0, kv: 0, provider: 0 });
+    expect(forgotten.trips).toEqual({ postgres: 4, kms: 0, kv: 0, provider: 1 });
   });
 });
 
