@@ -54,7 +54,10 @@ export async function openKey(services: Services, row: SealedRow): Promise<DataK
 }
 
 /** What an envelope of a row's column is bound to. */
-export function bindingOf(row: SealedRow, field: Binding['field']): Binding {
+export function bindingOf(
+  row: Pick<SealedRow, 'tenant_id' | 'brand_id' | 'user_id' | 'connection_id' | 'provider' | 'version'>,
+  field: Binding['field'],
+): Binding {
   return {
     tenantId: row.tenant_id,
     brandId: row.brand_id,

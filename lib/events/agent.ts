@@ -1,10 +1,11 @@
 import { Webhook } from 'standardwebhooks';
 import { type DataKeyColumns, toDataKey } from '../connections/snapshot.ts';
 import { openDataKey } from '../data-keys.ts';
-import { type Binding, EnvelopeError, open } from '../envelope.ts';
+import { EnvelopeError, open } from '../envelope.ts';
 import { KmsRefusal } from '../kms.ts';
 import { Problem } from '../problem.ts';
 import type { Services } from '../services.ts';
+import { agentBinding } from './agent-binding.ts';
 
 /** Less than anybody who waits behind it will bear. */
 const DEADLINE_MS = 8_000;
@@ -21,13 +22,6 @@ export interface AgentTarget {
   url: string;
   secret: string;
   fetcher: Pick<Fetcher, 'fetch'>;
-}
-
-/** What an agent's secret is bound to. */
-export function agentBinding(tenantId: string): Binding {
-  const nobody = '00000000-0000-0000-0000-000000000000';
-  const whose = { userId: nobody, connectionId: nobody, brandId: null };
-  return { tenantId, ...whose, provider: 'agent', version: 1, field: 'webhook_secret' };
 }
 
 /**

@@ -93,6 +93,7 @@ async function resealBatch(tools: Tools, rows: readonly RetiredRow[], skipped: S
         credential: await again('credential'),
         refresh_token: await again('refresh_token'),
         previous_refresh_token: await again('previous_refresh_token'),
+        webhook_secret: await again('webhook_secret'),
       });
     } catch (error) {
       if (!(error instanceof EnvelopeError)) throw error;

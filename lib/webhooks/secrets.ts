@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { Provider } from '../../providers/provider.ts';
 import { findClient } from '../catalog.ts';
+import { bindingOf } from '../connections/sealed.ts';
 import { type DataKeyColumns, dataKeyColumns, toDataKey } from '../connections/snapshot.ts';
 import { openDataKey } from '../data-keys.ts';
 import { type Binding, EnvelopeError, open } from '../envelope.ts';
@@ -49,15 +50,7 @@ export interface SealedSecret extends DataKeyColumns {
 
 /** What a webhook's secret is bound to. */
 export function secretBinding(row: Omit<SealedSecret, 'secret' | keyof DataKeyColumns>): Binding {
-  return {
-    tenantId: row.tenant_id,
-    brandId: row.brand_id,
-    userId: row.user_id,
-    connectionId: row.connection_id,
-    provider: row.provider,
-    version: row.version,
-    field: 'webhook_secret',
-  };
+  return bindingOf(row, 'webhook_secret');
 }
 
 /** Opens a webhook's secret: at most one call to KMS. Throws `unavailable`. */
