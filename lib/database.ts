@@ -45,8 +45,11 @@ export interface Postgres {
   rowsUnderLock<Row>(lock: string, statement: RawBuilder<Row>): Promise<Row[]>;
 }
 
-/** PostgreSQL through Neon's HTTP endpoint (https://neon.com/docs/serverless/serverless-driver). */
-export function postgres(config: DatabaseConfig, meter: Meter): Postgres {
+/**
+ * PostgreSQL through Neon's HTTP endpoint (https://neon.com/docs/serverless/serverless-driver). Each try has
+ * `deadlineMs`.
+ */
+export function postgres(config: DatabaseConfig, meter: Meter, deadlineMs = DEADLINE_MS): Postgres {
   if (config.NEON_FETCH_ENDPOINT !== undefined) neonConfig.fetchEndpoint = config.NEON_FETCH_ENDPOINT;
   const sql = neon(config.DATABASE_URL);
   const database: Database<unknown> = new Kysely({
@@ -56,7 +59,7 @@ export function postgres(config: DatabaseConfig, meter: Meter): Postgres {
           meter.postgres += 1;
           return sql.query(text, params, {
             ...options,
-            fetchOptions: { signal: AbortSignal.timeout(DEADLINE_MS) },
+            fetchOptions: { signal: AbortSignal.timeout(deadlineMs) },
           });
         },
       }),
@@ -92,7 +95,7 @@ export function postgres(config: DatabaseConfig, meter: Meter): Postgres {
             sql.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [lock]),
             sql.query(text, [...parameters]),
           ],
-          { isolationLevel: 'ReadCommitted', fetchOptions: { signal: AbortSignal.timeout(DEADLINE_MS) } },
+          { isolationLevel: 'ReadCommitted', fetchOptions: { signal: AbortSignal.timeout(deadlineMs) } },
         );
         return rows as Row[];
       }),

@@ -1,9 +1,12 @@
 import type { Context } from 'hono';
 import * as z from 'zod';
 import { requireProvider } from '../catalog.ts';
+import { PostgresUnavailable, postgres } from '../database.ts';
 import { Problem, type ProblemCode } from '../problem.ts';
-import { sendEvents } from '../queue.ts';
+import { sendDelivery, sendEvents } from '../queue.ts';
+import type { Services } from '../services.ts';
 import { type Received, readDelivery, store, storeForAll } from '../webhooks/receive.ts';
+import { toSpilled } from '../webhooks/spill.ts';
 import type { AppEnv } from './app.ts';
 import { type Endpoint, endpoint } from './endpoint.ts';
 import { clientAddress, spend } from './rate-limit.ts';
@@ -33,8 +36,8 @@ export function connectionWebhook(providerId: string): Endpoint {
     async (c, { params }) => {
       const id = z.guid().safeParse(params.connection_id.toLowerCase()).data;
       if (id === undefined) throw new Problem('not_found', 'There is no such connection.');
-      return receive(c, providerId, id, (received, provider) =>
-        store(c.get('services'), provider, id, received),
+      return receive(c, providerId, id, (services, received, provider) =>
+        store(services, provider, id, received),
       );
     },
   );
@@ -52,31 +55,49 @@ export function appWebhook(providerId: string): Endpoint {
       problems,
     },
     (c) =>
-      receive(c, providerId, undefined, (received, provider) =>
-        storeForAll(c.get('services'), provider, received),
+      receive(c, providerId, undefined, (services, received, provider) =>
+        storeForAll(services, provider, received),
       ),
   );
+}
+
+/** A sender gives up on us after five seconds, and takes us for down. */
+const DEADLINE_MS = 1_200;
+
+function hasty(services: Services): Services {
+  return { ...services, postgres: postgres(services.config, services.meter, DEADLINE_MS) };
 }
 
 async function receive(
   c: Context<AppEnv>,
   providerId: string,
   connectionId: string | undefined,
-  keep: (received: Received, provider: ReturnType<typeof requireProvider>) => Promise<string[]>,
+  keep: (
+    services: Services,
+    received: Received,
+    provider: ReturnType<typeof requireProvider>,
+  ) => Promise<string[]>,
 ): Promise<Response> {
-  const services = c.get('services');
+  const services = hasty(c.get('services'));
   const provider = requireProvider(c.env, providerId);
   c.set('logged', { provider_id: provider.id, ...(connectionId && { connection_id: connectionId }) });
+  let received: Received | undefined;
   let ids: string[];
   try {
-    const received = await readDelivery(services, provider, c.req.raw, connectionId);
+    received = await readDelivery(services, provider, c.req.raw, connectionId);
     c.set('logged', { ...c.get('logged'), topic: received.told.topic });
-    ids = await keep(received, provider);
+    ids = await keep(services, received, provider);
   } catch (error) {
     // Whoever sends what is not signed has a minute's worth of tries.
     if (error instanceof Problem && (error.code === 'invalid_signature' || error.code === 'not_found'))
       await spend(c, 'UNAUTHENTICATED_LIMIT', clientAddress(c));
-    throw error;
+    const isOurs = received !== undefined && error instanceof PostgresUnavailable;
+    const waiting = isOurs && toSpilled(provider.id, connectionId, received as Received);
+    if (!waiting) throw error;
+    // Some send a delivery once and never again.
+    await sendDelivery(services, waiting).catch(() => Promise.reject(error));
+    c.set('logged', { ...c.get('logged'), stored: 'in the queue' });
+    return c.body(null, 200);
   }
   // It is stored: what the queue does not take the cron finds.
   if (ids.length > 0) c.executionCtx.waitUntil(sendEvents(services, ids).catch(() => undefined));

@@ -58,6 +58,7 @@ function localised(env: LocalEnv): LocalEnv {
     STATES: watched(env.STATES),
     REVOCATIONS: breakable(env.REVOCATIONS),
     REFRESHES: breakable(env.REFRESHES),
+    EVENTS: breakable(env.EVENTS),
   };
   made.set(env, known);
   return known;
