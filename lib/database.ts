@@ -17,6 +17,8 @@ const LIMITS = `select set_config('lock_timeout', '1500', true), set_config('sta
 export class PostgresUnavailable extends Problem {
   /** Whether the statement may have been executed all the same. */
   readonly isUnknown: boolean;
+  /** Whether PostgreSQL may do it another time; else it has refused the statement itself. */
+  readonly isPassing: boolean;
 
   constructor(state: string, isUnknown: boolean) {
     super('unavailable', isUnknown ? UNCLEAR : 'Nothing was changed. Please try again in a moment.', {
@@ -24,6 +26,7 @@ export class PostgresUnavailable extends Problem {
       reason: `postgres: ${state}`,
     });
     this.isUnknown = isUnknown;
+    this.isPassing = worthRetrying(state);
   }
 }
 

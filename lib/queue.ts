@@ -2,7 +2,6 @@ import * as z from 'zod';
 import { type Unsettled, unsettled } from './connections/unsettled.ts';
 import { type Renewed, renewed } from './refresh/renewed.ts';
 import type { Services } from './services.ts';
-import { type Spilled, spilled } from './webhooks/spill.ts';
 
 /**
  * What goes through the queues: pointers to rows that know the rest, and what PostgreSQL did not take: a token
@@ -15,7 +14,6 @@ export const message = z.discriminatedUnion('kind', [
   renewed,
   z.object({ kind: z.literal('event'), ids: z.array(z.guid()) }),
   z.object({ kind: z.literal('webhook'), id: z.guid() }),
-  spilled,
 ]);
 
 export type Message = z.output<typeof message>;
@@ -41,14 +39,6 @@ export async function sendEvents({ env }: Services, ids: readonly string[], dela
 export async function sendWebhooks({ env }: Services, ids: readonly string[]): Promise<void> {
   await env.REVOCATIONS.sendBatch(ids.map((id) => ({ body: { kind: 'webhook', id } })));
 }
-
-/** Sends a delivery that PostgreSQL did not take. */
-export async function sendDelivery({ env }: Services, delivery: Spilled): Promise<void> {
-  await env.REVOCATIONS.send(delivery, { delaySeconds: DELIVERY_DELAY });
-}
-
-/** Seconds before it is stored; the queue's own retry delay follows. */
-const DELIVERY_DELAY = 5;
 
 /** Seconds before a token is first settled; the queue's own retry delay follows. */
 const UNSETTLED_DELAY = 5;

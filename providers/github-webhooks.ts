@@ -26,7 +26,11 @@ const times = z.object({
   repository: repository.optional(),
   installation: z.object({ id: z.number().int() }).nullish(),
   sender: z.object({ id: z.number().int() }).nullish(),
-  action: z.string().optional(),
+  action: z
+    .string()
+    .regex(/^[\w.-]{1,60}$/)
+    .optional()
+    .catch(undefined),
 });
 /** The body that an event must have to be taken for it: the header that names it is not signed. */
 const bodies = new Map<string, { body: z.ZodType; type: string }>([
@@ -87,7 +91,7 @@ function read({ headers: given, json }: WebhookDelivery): Told | undefined {
   const topic = given.get('x-github-event') ?? '';
   const id = given.get('x-github-delivery') ?? '';
   const body = times.safeParse(json).data;
-  if (!/^[a-z_]{1,60}$/.test(topic) || !/^[\w-]{1,100}$/.test(id) || !body) return undefined;
+  if (!/^[a-z0-9_]{1,60}$/.test(topic) || !/^[\w-]{1,100}$/.test(id) || !body) return undefined;
   const known = bodies.get(topic);
   const type = known?.body.safeParse(json).success ? known.type : undefined;
   return {
@@ -141,24 +145,31 @@ export const repositoryHooks = {
   ): Generator<ReturnType<typeof call>, Registration, Answer> {
     const kept: Registered[] = [];
     const refused: string[] = [];
+    let isUnfinished = false;
     for (const target of watched) {
-      const known = registered.find((each) => each.target === target);
+      const known = registered.find((each) => isSame(each.target, target));
       const outcome = yield* hookOn(access, target, { url, secret, known });
-      if (outcome === 'limited') return { limited: undefined };
-      if (outcome === undefined) refused.push(target);
-      else kept.push({ id: outcome, target });
+      if (outcome === 'refused') refused.push(target);
+      else if (outcome !== 'failed') kept.push({ id: outcome, target });
+      else {
+        isUnfinished = true;
+        // It may stand, and is not forgotten.
+        if (known) kept.push(known);
+      }
     }
-    for (const { id, target } of registered) {
-      if (target !== undefined && !watched.includes(target))
-        yield call(access, 'DELETE', `/repos/${target}/hooks/${id}`);
+    for (const each of registered) {
+      if (watched.some((target) => isSame(each.target, target))) continue;
+      const { status } = yield call(access, 'DELETE', `/repos/${each.target}/hooks/${each.id}`);
+      if (status === 204 || status === 404) continue;
+      kept.push(each);
+      isUnfinished = true;
     }
-    const failed =
-      refused.length === 0
-        ? {}
-        : {
-            failed: `GitHub lets only administrators of a repository watch it, and refuses ${refused.slice(0, 5).join(', ')}.`,
-          };
-    return { registered: kept, secret, ...failed };
+    const failed = isUnfinished
+      ? 'GitHub did not do all of it at the moment. It is tried again.'
+      : refused.length > 0
+        ? `GitHub lets only administrators of a repository watch it, and refuses ${refused.slice(0, 5).join(', ')}.`
+        : undefined;
+    return { registered: kept, secret, ...(failed !== undefined && { failed }) };
   },
   *unregister(access, registered) {
     for (const { id, target } of registered) {
@@ -179,8 +190,12 @@ export const appWebhook = {
     const found = installations.safeParse(answer.json).data?.installations;
     if (answer.status === 429) return { limited: undefined };
     if (!found) return { failed: 'GitHub does not say where the App is installed. It is asked again.' };
-    const active = found.filter((each) => !each.suspended_at).map(({ id }) => `installation:${id}`);
-    const routes = [...active, ...(access.pinned === undefined ? [] : [`user:${access.pinned}`])];
+    // A suspended one still says when it is suspended no more.
+    const active = found.filter((each) => !each.suspended_at);
+    const routes = [
+      ...found.map(({ id }) => `installation:${id}`),
+      ...(access.pinned === undefined ? [] : [`user:${access.pinned}`]),
+    ];
     return active.length > 0
       ? { registered: [], routes }
       : {
@@ -195,35 +210,39 @@ export const appWebhook = {
   },
 } satisfies Webhooks;
 
-/** The hook's id; undefined where GitHub refuses one. One that stands is adopted, with the secret of ours. */
+/** The hook's id, or how none came of it. One that stands is adopted, with the secret of ours. */
 function* hookOn(
   access: Access,
   target: string,
   { url, secret, known }: { url: string; secret: string; known: Registered | undefined },
-): Generator<ReturnType<typeof call>, string | 'limited' | undefined, Answer> {
+): Generator<ReturnType<typeof call>, string, Answer> {
   const config = { url, content_type: 'json', secret, insecure_ssl: '0' };
-  const body = { name: 'web', active: true, events, config };
+  const wanted = { active: true, events, config };
+  const hooksOfIt = `/repos/${target}/hooks`;
   if (known) {
-    const { status } = yield call(access, 'PATCH', `/repos/${target}/hooks/${known.id}`, {
-      active: true,
-      events,
-      config,
-    });
+    const { status } = yield call(access, 'PATCH', `${hooksOfIt}/${known.id}`, wanted);
     if (status === 200) return known.id;
+    if (status !== 404) return 'failed';
   }
-  const answer = yield call(access, 'POST', `/repos/${target}/hooks`, body);
-  if (answer.status === 429) return 'limited';
-  if (answer.status === 201) return String(hook.safeParse(answer.json).data?.id ?? '') || undefined;
-  if (answer.status !== 422) return undefined;
-  const listed = yield call(access, 'GET', `/repos/${target}/hooks?per_page=100`);
+  const answer = yield call(access, 'POST', hooksOfIt, { name: 'web', ...wanted });
+  if (answer.status === 201) return String(hook.safeParse(answer.json).data?.id ?? 'failed');
+  if (answer.status === 404 || (answer.status === 403 && !isLimited(answer))) return 'refused';
+  if (answer.status !== 422) return 'failed';
+  const listed = yield call(access, 'GET', `${hooksOfIt}?per_page=100`);
   const ours = hooks.safeParse(listed.json).data?.find((each) => each.config.url === url);
-  if (!ours) return undefined;
-  const { status } = yield call(access, 'PATCH', `/repos/${target}/hooks/${ours.id}`, {
-    active: true,
-    events,
-    config,
-  });
-  return status === 200 ? String(ours.id) : undefined;
+  if (!ours) return 'refused';
+  const { status } = yield call(access, 'PATCH', `${hooksOfIt}/${ours.id}`, wanted);
+  return status === 200 ? String(ours.id) : 'failed';
+}
+
+/** https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api */
+function isLimited({ headers: given }: Answer): boolean {
+  return given.has('retry-after') || given.get('x-ratelimit-remaining') === '0';
+}
+
+/** Names of repositories know no case. */
+function isSame(a: string | undefined, b: string): boolean {
+  return a?.toLowerCase() === b.toLowerCase();
 }
 
 function call(

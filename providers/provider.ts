@@ -268,7 +268,7 @@ export interface Webhooks {
   /** Sees to it that what happens is told at `url`: adopts what is there, makes what is missing. */
   register: (access: Access, wanted: WantedWebhooks) => Dialogue<Registration>;
   /** Takes away what `register` has made. True once it is gone, now or before. */
-  unregister: (access: Access, registered: readonly Registered[]) => Dialogue<boolean>;
+  unregister: (access: Access, registered: readonly Registered[], url: string) => Dialogue<boolean>;
 }
 
 /** HMAC-SHA-256 over the body, by a secret that both know. */
@@ -321,6 +321,8 @@ export interface WantedWebhooks {
   url: string;
   /** A secret to sign with, for providers that take one. */
   secret: string;
+  /** Whether that is the one that what stands is signed with. */
+  isSecretKnown: boolean;
   /** What stands already, as far as we know. */
   registered: readonly Registered[];
   /** What its owner has chosen to watch. */

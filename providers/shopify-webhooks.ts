@@ -11,11 +11,33 @@ import {
 
 const apiVersion = '2026-10';
 
-/** Topics that every shop is asked for: as the API names them, as deliveries do, and what the agent is told. */
+/**
+ * Topics that every shop is asked for: as the API names them, as deliveries do, and what the agent is told. The header
+ * that names a topic is not signed: a body without what that topic has is not taken for it.
+ */
 const topics = [
-  { name: 'ORDERS_CREATE', topic: 'orders/create', type: 'shopify.order.created' },
-  { name: 'PRODUCTS_UPDATE', topic: 'products/update', type: 'shopify.product.updated' },
-  { name: 'INVENTORY_LEVELS_UPDATE', topic: 'inventory_levels/update', type: 'shopify.inventory.changed' },
+  {
+    name: 'ORDERS_CREATE',
+    topic: 'orders/create',
+    type: 'shopify.order.created',
+    body: z.object({
+      id: z.number(),
+      title: z.undefined().optional(),
+      inventory_item_id: z.undefined().optional(),
+    }),
+  },
+  {
+    name: 'PRODUCTS_UPDATE',
+    topic: 'products/update',
+    type: 'shopify.product.updated',
+    body: z.object({ id: z.number(), title: z.string() }),
+  },
+  {
+    name: 'INVENTORY_LEVELS_UPDATE',
+    topic: 'inventory_levels/update',
+    type: 'shopify.inventory.changed',
+    body: z.object({ inventory_item_id: z.number(), location_id: z.number() }),
+  },
   { name: 'APP_UNINSTALLED', topic: 'app/uninstalled' },
 ] as const;
 
@@ -37,7 +59,9 @@ const headers = z.object({
 });
 
 /** Where a body names its shop, it must be the one that the headers name. */
-const body = z.object({ myshopify_domain: z.string().optional(), shop_domain: z.string().optional() });
+const body = z.object({ myshopify_domain: z.string().nullish(), shop_domain: z.string().nullish() });
+/** What a body has that asks for something to be forgotten or told. */
+const privacy = z.object({ shop_id: z.number(), shop_domain: z.string() });
 
 const subscriptions = z.object({
   data: z.object({
@@ -80,14 +104,17 @@ export const shopifyWebhooks = {
     const named = body.safeParse(json).data;
     if (!read || !named) return undefined;
     const isAnother = [named.myshopify_domain, named.shop_domain].some(
-      (shop) => shop !== undefined && shop.toLowerCase() !== read.shop,
+      (shop) => typeof shop === 'string' && shop.toLowerCase() !== read.shop,
     );
     if (isAnother) return undefined;
     const known = topics.find(({ topic }) => topic === read.topic);
-    const meaning = meanings.get(read.topic);
+    const isTold = known && 'type' in known && known.body.safeParse(json).success;
+    const meant = meanings.get(read.topic);
+    const isPrivacy = meant?.startsWith('forget') || meant === 'customer_asks';
+    const meaning = isPrivacy && !privacy.safeParse(json).success ? undefined : meant;
     return {
       topic: read.topic,
-      ...(known && 'type' in known && { type: known.type }),
+      ...(isTold && { type: known.type }),
       id: read.id,
       ...(read.at !== undefined && { occurredAt: new Date(read.at) }),
       facts: { shop: read.shop },

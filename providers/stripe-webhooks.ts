@@ -20,11 +20,13 @@ const types = new Map([
   ['invoice.created', 'stripe.invoice.created'],
 ]);
 
+const eventType = /^[\w.]{1,200}$/;
+
 /** https://docs.stripe.com/api/events/object; thin events have another `object`, and go elsewhere. */
 const event = z.object({
   id: z.string().regex(/^evt_\w{1,250}$/),
   object: z.literal('event'),
-  type: z.string().min(1).max(200),
+  type: z.string().regex(eventType),
   livemode: z.boolean(),
   created: z.number().int().nonnegative().max(253_402_300_799),
   /** Of an account that is connected to the endpoint's, which is none of ours. */
@@ -32,9 +34,13 @@ const event = z.object({
 });
 /** What a body may be besides. */
 const other = z.object({
-  id: z.string().max(255).optional(),
-  type: z.string().max(200).optional(),
-  livemode: z.boolean().optional(),
+  id: z
+    .string()
+    .regex(/^\w{1,255}$/)
+    .optional()
+    .catch(undefined),
+  type: z.string().regex(eventType).optional().catch(undefined),
+  livemode: z.boolean().optional().catch(undefined),
 });
 
 const endpoint = z.object({
@@ -83,12 +89,15 @@ export const stripeWebhooks = {
       facts: { livemode: body.livemode },
     };
   },
-  *register(access, { url, registered }): Generator<ReturnType<typeof call>, Registration, Answer> {
+  *register(
+    access,
+    { url, registered, isSecretKnown },
+  ): Generator<ReturnType<typeof call>, Registration, Answer> {
     const listed = yield call(access, 'GET', `${root}?limit=100`);
     const found = endpoints.safeParse(listed.json);
     if (listed.status !== 200 || !found.success) return failed(listed);
     const ours = found.data.data.filter((each) => each.url === url);
-    const known = ours.find((each) => each.id === registered[0]?.id);
+    const known = isSecretKnown ? ours.find((each) => each.id === registered[0]?.id) : undefined;
     // The secret of another one is told to nobody any more.
     for (const other of ours.filter((each) => each !== known))
       yield call(access, 'DELETE', `${root}/${other.id}`);
@@ -103,13 +112,18 @@ export const stripeWebhooks = {
     if (made.status !== 200 || !body.success || body.data.secret === undefined) return failed(made);
     return { ...adopt(body.data, true), secret: body.data.secret };
   },
-  *unregister(access, registered) {
-    for (const { id } of registered) {
+  *unregister(access, registered, url) {
+    // One may have been made whose id we never heard.
+    const listed = yield call(access, 'GET', `${root}?limit=100`);
+    // The key is gone, and what it made is out of our reach.
+    if (listed.status === 401) return true;
+    const found = endpoints.safeParse(listed.json).data?.data.filter((each) => each.url === url) ?? [];
+    const ids = new Set([...registered, ...found].map(({ id }) => id));
+    for (const id of ids) {
       const { status } = yield call(access, 'DELETE', `${root}/${encodeURIComponent(id)}`);
-      // 401: the key is gone, and what it made is out of our reach.
       if (status !== 200 && status !== 404 && status !== 401) return false;
     }
-    return true;
+    return listed.status === 200 || registered.length > 0;
   },
 } satisfies Webhooks;
 

@@ -53,7 +53,9 @@ export const watchRepositories = endpoint(
     limit: 'CONNECT_LIMIT',
     body: z.strictObject({
       repositories: z
-        .array(z.string().regex(/^[A-Za-z0-9-]{1,39}\/[A-Za-z0-9._-]{1,100}$/, 'Give owner/name.'))
+        .array(
+          z.string().regex(/^[A-Za-z0-9-]{1,39}\/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}$/, 'Give owner/name.'),
+        )
         .max(100),
     }),
     responses: {

@@ -25,7 +25,10 @@ export const events = endpoint(
     query: z.object({
       after: z.string().max(200).optional().describe('The `next` of the answer before.'),
       limit: z.coerce.number().int().min(1).max(100).default(50),
-      type: z.string().max(100).optional(),
+      type: z
+        .string()
+        .regex(/^[\w.]{1,100}$/)
+        .optional(),
       connection_id: z.guid().optional(),
     }),
     responses: {

@@ -8,6 +8,7 @@ import { unspill } from '../../lib/refresh/spill.ts';
 import { openServices, type Services } from '../../lib/services.ts';
 import { sweep } from '../../lib/sweep.ts';
 import { dueWebhooks } from '../../lib/webhooks/registration.ts';
+import { unspillDeliveries } from '../../lib/webhooks/spill.ts';
 
 /** Revocations handed to the queue at one firing; the rest is due at the next. */
 const REVOCATIONS_PER_FIRING = 100;
@@ -24,6 +25,7 @@ const jobs: Record<string, (services: Services) => Promise<Record<string, number
     if (due.length > 0) await sendRevocations(services, due);
     return { queued: due.length };
   },
+  deliveries: async (services) => ({ stored: await unspillDeliveries(services) }),
   events: async (services) => {
     const due = await dueEvents(services, EVENTS_PER_FIRING);
     if (due.length > 0) await sendEvents(services, due);

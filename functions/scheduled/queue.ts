@@ -2,12 +2,11 @@ import { claimRevocation, revokeGrant } from '../../lib/connections/revoke.ts';
 import { settle } from '../../lib/connections/unsettled.ts';
 import { deliver } from '../../lib/events/deliver.ts';
 import { logJob } from '../../lib/job-log.ts';
-import { message, type Message as QueueMessage, sendEvents } from '../../lib/queue.ts';
+import { message, type Message as QueueMessage } from '../../lib/queue.ts';
 import { refreshBatch } from '../../lib/refresh/batch.ts';
 import { writeSpilled } from '../../lib/refresh/spill.ts';
 import { openServices, type Services } from '../../lib/services.ts';
 import { lookAfter } from '../../lib/webhooks/registration.ts';
-import { storeSpilled } from '../../lib/webhooks/spill.ts';
 
 /**
  * Refreshes what is due, ends the grants that a disconnect left pending, and writes what PostgreSQL did not take at
@@ -42,12 +41,6 @@ async function work(services: Services, task: QueueMessage): Promise<Record<stri
       return deliver(services, task.ids);
     case 'webhook':
       return { outcome: (await lookAfter(services, task.id))?.status ?? 'not_due', connection_id: task.id };
-    case 'delivery': {
-      const ids = await storeSpilled(services, task);
-      // What the queue does not take the cron finds.
-      if (ids.length > 0) await sendEvents(services, ids).catch(() => undefined);
-      return { stored: ids.length, provider_id: task.provider };
-    }
     case 'renewed':
       return {
         outcome: await writeSpilled(services, task),

@@ -48,7 +48,7 @@ export async function disconnect(
         where peer.provider = own.provider and peer.grant_id = own.grant_id and peer.status <> 'disconnected'
           and peer.id <> own.id
       ) as shared, exists (
-        select from webhooks w where w.connection_id = own.id and w.registered <> '[]'
+        select from webhooks w where w.connection_id = own.id and (w.registered <> '[]' or w.status = 'failed' or w.lease_id is not null)
       ) as is_told
       from own
     ),

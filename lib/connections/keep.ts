@@ -218,7 +218,9 @@ async function write(
     hooks as (
       insert into webhooks as w (connection_id, provider, status, tenant_id)
       select written.id, written.provider, 'none', written.tenant_id from written where ${provider.webhooks !== undefined}
-      on conflict (connection_id) do update set check_at = now(), failures = 0
+      on conflict (connection_id) do update set check_at = now(), failures = 0,
+        -- What one account had watched is not another's to watch.
+        watched = case when ${existing?.accountId !== keepable.account.id} then '{}' else w.watched end
     ),
     recovered as (select written.* from written where ${existing?.status === 'reauthorization_required'}),
     made as (select written.* from written where ${existing?.status !== 'reauthorization_required'}),

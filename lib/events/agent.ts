@@ -63,6 +63,8 @@ export async function tell(
   event: { id: string; body: string; replays: number },
   now: Date,
 ): Promise<string | undefined> {
+  const signature = sign(secret, event, now);
+  if (signature === undefined) return 'the secret cannot sign';
   const signal = AbortSignal.timeout(DEADLINE_MS);
   try {
     const answer = await fetcher.fetch(url, {
@@ -71,7 +73,7 @@ export async function tell(
         'content-type': 'application/json',
         'webhook-id': event.id,
         'webhook-timestamp': String(Math.floor(now.getTime() / 1000)),
-        'webhook-signature': new Webhook(secret).sign(event.id, now, event.body),
+        'webhook-signature': signature,
         ...(event.replays > 0 && { 'reeve-replay': String(event.replays) }),
       },
       body: event.body,
@@ -82,5 +84,13 @@ export async function tell(
     return answer.ok ? undefined : `status ${answer.status}`;
   } catch {
     return signal.aborted ? 'timeout' : 'network';
+  }
+}
+
+function sign(secret: string, { id, body }: { id: string; body: string }, now: Date): string | undefined {
+  try {
+    return new Webhook(secret).sign(id, now, body);
+  } catch {
+    return undefined;
   }
 }

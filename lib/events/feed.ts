@@ -7,7 +7,7 @@ import type { Services } from '../services.ts';
 import type { EventRow } from './body.ts';
 
 /** Where a reader is: the transaction that wrote the last event it has seen, and its id. */
-const cursor = z.tuple([z.string().regex(/^\d{1,20}$/), z.guid()]);
+const cursor = z.tuple([z.string().regex(/^\d{1,18}$/), z.guid()]);
 
 type Row = EventRow & { written_in: string };
 

@@ -50,38 +50,56 @@ async function confirm(services: Services, event: Meant): Promise<void> {
     update webhooks set check_at = least(check_at, now()) where connection_id = ${event.connection_id}::uuid`);
 }
 
-/** https://shopify.dev/docs/apps/build/privacy-law-compliance: what is kept of a customer is in payloads. */
+/**
+ * https://shopify.dev/docs/apps/build/privacy-law-compliance: what is kept of a customer is in payloads, of whichever
+ * connection to the account.
+ */
 async function forgetCustomer({ postgres }: Services, event: Meant): Promise<void> {
-  const { customer } = JSON.parse(event.data) as {
-    customer?: { id?: unknown; email?: unknown; phone?: unknown };
-  };
-  const marks = [customer?.id, customer?.email, customer?.phone]
-    .filter((value) => typeof value === 'number' || (typeof value === 'string' && value.length >= 5))
-    .map(String);
+  const patterns = marksOf(event.data).map((mark) => {
+    const literal = mark.replaceAll(/[^\w\s]/g, '\\$&');
+    return `(^|[^\\w.@+-])${literal}($|[^\\w.@+-])`;
+  });
   await postgres.rows(sql`
     with forgotten as (
-      update events set data = '{"redacted":true}'
-      where connection_id = ${event.connection_id}::uuid and topic is not null
-        and exists (select from unnest(${marks}::text[]) mark where position(mark in data) > 0)
+      update events e set data = ${REDACTED}
+      from connections c
+      where c.id = ${event.connection_id}::uuid and e.provider = c.provider and e.account_id = c.account_id
+        and e.topic is not null and e.data ~ any (${patterns}::text[])
       returning 1
     )
-    insert into audit_log (tenant_id, user_id, brand_id, connection_id, provider, action, detail)
-    select c.tenant_id, c.user_id, c.brand_id, c.id, c.provider, 'customer_redacted',
-      jsonb_build_object('events', (select count(*) from forgotten))
-    from connections c where c.id = ${event.connection_id}::uuid`);
+    ${audit(event, 'customer_redacted')}`);
 }
 
 async function forgetAccount({ postgres }: Services, event: Meant): Promise<void> {
   await postgres.rows(sql`
     with forgotten as (
-      update events set data = '{"redacted":true}'
-      where connection_id = ${event.connection_id}::uuid and topic is not null
+      update events e set data = ${REDACTED}
+      from connections c
+      where c.id = ${event.connection_id}::uuid and e.provider = c.provider and e.account_id = c.account_id
+        and e.topic is not null
       returning 1
     )
+    ${audit(event, 'account_redacted')}`);
+}
+
+const REDACTED = '{"redacted":true}';
+
+function audit(event: Meant, action: string) {
+  return sql`
     insert into audit_log (tenant_id, user_id, brand_id, connection_id, provider, action, detail)
-    select c.tenant_id, c.user_id, c.brand_id, c.id, c.provider, 'account_redacted',
+    select c.tenant_id, c.user_id, c.brand_id, c.id, c.provider, ${action},
       jsonb_build_object('events', (select count(*) from forgotten))
-    from connections c where c.id = ${event.connection_id}::uuid`);
+    from connections c where c.id = ${event.connection_id}::uuid`;
+}
+
+/** By what a payload names a customer. Numbers are taken as they are written: JSON.parse would change a long one. */
+function marksOf(data: string): string[] {
+  const { customer } = JSON.parse(data, (_, value: unknown, context?: { source?: string }) =>
+    typeof value === 'number' ? context?.source : value,
+  ) as { customer?: { id?: unknown; email?: unknown; phone?: unknown } };
+  return [customer?.id, customer?.email, customer?.phone].filter(
+    (value): value is string => typeof value === 'string' && value.length >= 5,
+  );
 }
 
 /** A person answers those; the operator finds the request in the audit log, and its payload in the event. */

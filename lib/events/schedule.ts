@@ -10,7 +10,7 @@ const WAITS = [
   30,
   MINUTE,
   2 * MINUTE,
-  ...Array<number>(12).fill(5 * MINUTE),
+  ...Array<number>(24).fill(5 * MINUTE),
   ...Array<number>(4).fill(HOUR / 2),
   ...Array<number>(3).fill(2 * HOUR),
   ...Array<number>(3).fill(6 * HOUR),
@@ -21,10 +21,10 @@ const WAITS = [
 export const ATTEMPTS = WAITS.length + 1;
 
 /**
- * Seconds until an event is told again after `attempts`, with full jitter; undefined after the last. `random` is in
- * [0, 1).
+ * Seconds until an event is told again after `attempts`; undefined after the last. Between half and all of what is
+ * waited at most, so that twenty-four times five minutes are never less than an hour. `random` is in [0, 1).
  */
 export function waitAfter(attempts: number, random: number): number | undefined {
   const most = WAITS[attempts - 1];
-  return most === undefined ? undefined : Math.max(1, Math.ceil(most * random));
+  return most === undefined ? undefined : Math.ceil(most * (0.5 + random / 2));
 }

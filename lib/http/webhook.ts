@@ -3,10 +3,10 @@ import * as z from 'zod';
 import { requireProvider } from '../catalog.ts';
 import { PostgresUnavailable, postgres } from '../database.ts';
 import { Problem, type ProblemCode } from '../problem.ts';
-import { sendDelivery, sendEvents } from '../queue.ts';
+import { sendEvents } from '../queue.ts';
 import type { Services } from '../services.ts';
 import { type Received, readDelivery, store, storeForAll } from '../webhooks/receive.ts';
-import { toSpilled } from '../webhooks/spill.ts';
+import { spillDelivery } from '../webhooks/spill.ts';
 import type { AppEnv } from './app.ts';
 import { type Endpoint, endpoint } from './endpoint.ts';
 import { clientAddress, spend } from './rate-limit.ts';
@@ -91,12 +91,9 @@ async function receive(
     // Whoever sends what is not signed has a minute's worth of tries.
     if (error instanceof Problem && (error.code === 'invalid_signature' || error.code === 'not_found'))
       await spend(c, 'UNAUTHENTICATED_LIMIT', clientAddress(c));
-    const isOurs = received !== undefined && error instanceof PostgresUnavailable;
-    const waiting = isOurs && toSpilled(provider.id, connectionId, received as Received);
-    if (!waiting) throw error;
-    // Some send a delivery once and never again.
-    await sendDelivery(services, waiting).catch(() => Promise.reject(error));
-    c.set('logged', { ...c.get('logged'), stored: 'in the queue' });
+    if (!received || !(error instanceof PostgresUnavailable && error.isPassing)) throw error;
+    await spillDelivery(services, provider.id, connectionId, received).catch(() => Promise.reject(error));
+    c.set('logged', { ...c.get('logged'), stored: 'in KV' });
     return c.body(null, 200);
   }
   // It is stored: what the queue does not take the cron finds.

@@ -73,7 +73,7 @@ async function verify(
 
 /**
  * Stores a delivery once, as its connection's event: one statement, before anybody is told that we have it. Gives the
- * event's id where it is new. Throws `not_found` for a connection that is not there or has ended, and
+ * event's id where it is new and somebody is to be told. Throws `not_found` for a connection that is not there or has ended, and
  * `invalid_signature` where the delivery is of another account.
  */
 export async function store(
@@ -89,9 +89,11 @@ export async function store(
       where c.id = ${connectionId}::uuid and c.provider = ${provider.id} and c.status <> 'disconnected'
     ),
     fitting as (select * from target where facts @> ${JSON.stringify(told.facts)}::jsonb),
-    stored as (${insertEvents(told, text, hash, sql`${uuidv7()}::uuid`)} from fitting t on conflict do nothing returning id)
+    stored as (
+      ${insertEvents(told, text, hash, sql`${uuidv7()}::uuid`)} from fitting t on conflict do nothing returning id, status
+    )
     select exists (select from target) as is_there, exists (select from fitting) as fits,
-      array (select id from stored) as ids`);
+      array (select id from stored where status = 'pending') as ids`);
   if (!row?.is_there) throw notFound();
   if (!row.fits) throw badSignature();
   return row.ids;
@@ -107,15 +109,15 @@ export async function storeForAll(
   // What is to be forgotten is so in connections that have ended, too.
   const isLasting = told.meaning?.startsWith('forget') || told.meaning === 'customer_asks';
   const id = uuidv7();
-  const rows = await postgres.rows(sql<{ id: string }>`
+  const rows = await postgres.rows(sql<{ id: string; status: string }>`
     with target as (
       select c.* from webhooks w join connections c on c.id = w.connection_id
       where w.routes @> ${[told.route]}::text[] and w.provider = ${provider.id}
         and (${isLasting} or c.status <> 'disconnected')
     )
     ${insertEvents(told, text, hash, sql`(left(${id}, 24) || right(md5(t.id::text), 12))::uuid`)}
-    from target t on conflict do nothing returning id`);
-  return rows.map((row) => row.id);
+    from target t on conflict do nothing returning id, status`);
+  return rows.filter(({ status }) => status === 'pending').map((row) => row.id);
 }
 
 /** An insert into `events` from a table `t` of connections, without its `from`. */

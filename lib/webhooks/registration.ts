@@ -12,6 +12,7 @@ import { OutboundError } from '../outbound.ts';
 import { Problem } from '../problem.ts';
 import type { Services } from '../services.ts';
 import { openSecret, type SealedSecret, secretBinding } from './secrets.ts';
+import { webhookUrl } from './url.ts';
 
 const LEASE_SECONDS = 60;
 const DAY = 86_400;
@@ -127,15 +128,33 @@ async function register(services: Services, provider: Provider, row: Claimed): P
     pinned: row.account_id,
   };
   const wanted = {
-    url: `${services.config.PUBLIC_URL}/api/webhooks/${provider.id}/${row.connection_id}`,
-    secret: known ?? toBase64url(randomBytes(32)),
-    registered: known === undefined && !webhooks.clientSecrets ? [] : row.registered,
+    url: webhookUrl(services, provider, row.connection_id),
+    secret: known ?? (await newSecret(services, provider, row)),
+    isSecretKnown: known !== undefined,
+    registered: row.registered,
     watched: row.watched,
   };
   const { result } = await hold(webhooks.register(access, wanted), services.meter);
-  return 'secret' in result && result.secret === known
+  return 'secret' in result && result.secret === wanted.secret
     ? ({ ...result, secret: undefined } as Registration)
     : result;
+}
+
+/**
+ * A new secret. Where the provider takes it from us it is stored before anything is signed with it: what happens while
+ * the rest is being registered can be verified.
+ */
+async function newSecret(services: Services, provider: Provider, row: Claimed): Promise<string> {
+  const secret = toBase64url(randomBytes(32));
+  if (!provider.webhooks?.choices) return secret;
+  const version = row.secret_version + 1;
+  const key = await openKey(services, row);
+  const sealed = await seal(secret, key.key, key.id, secretBinding({ ...row, version }));
+  await services.postgres.rows(sql`
+    update webhooks set secret = ${sealed}::bytea, data_key_id = ${key.id}::uuid, version = ${version}::integer
+    where connection_id = ${row.connection_id}::uuid and lease_id = ${row.lease_id}::uuid`);
+  row.secret_version = version;
+  return secret;
 }
 
 function sealedSecret(row: Claimed): SealedSecret | undefined {

@@ -1,17 +1,19 @@
 import * as z from 'zod';
 import type { Told } from '../../providers/provider.ts';
-import { fromBase64, toBase64 } from '../bytes.ts';
+import { fromBase64, toBase64, toHex } from '../bytes.ts';
 import { findProvider } from '../catalog.ts';
 import { Problem } from '../problem.ts';
+import { sendEvents } from '../queue.ts';
 import type { Services } from '../services.ts';
 import { type Received, store, storeForAll } from './receive.ts';
 
-/** A message may hold 128 KB. */
-const MOST = 90_000;
+const PREFIX = 'delivery:';
+/** Seconds that a delivery waits at most. */
+const KEPT = 7 * 86_400;
+const PER_FIRING = 100;
 
-/** A delivery that PostgreSQL did not take, and that was verified: it waits in the queue until it does. */
-export const spilled = z.object({
-  kind: z.literal('delivery'),
+/** A delivery that was verified, and that PostgreSQL did not take. */
+const spilled = z.object({
   provider: z.string(),
   /** Null: to the app as a whole. */
   connection_id: z.guid().nullable(),
@@ -21,17 +23,17 @@ export const spilled = z.object({
   hash: z.base64(),
 });
 
-export type Spilled = z.infer<typeof spilled>;
-
-/** The message that a delivery waits in; undefined where it is too large for one. */
-export function toSpilled(
+/**
+ * Keeps a verified delivery in KV until PostgreSQL takes it: some send one once and never again. The same one twice is
+ * one. Throws what KV throws.
+ */
+export async function spillDelivery(
+  { env, meter }: Services,
   provider: string,
   connectionId: string | undefined,
   { told: { occurredAt, ...told }, text, hash }: Received,
-): Spilled | undefined {
-  if (text.length > MOST || new TextEncoder().encode(JSON.stringify(text)).length > MOST) return undefined;
-  return {
-    kind: 'delivery',
+): Promise<void> {
+  const kept: z.infer<typeof spilled> = {
     provider,
     connection_id: connectionId ?? null,
     told,
@@ -39,27 +41,50 @@ export function toSpilled(
     text,
     hash: toBase64(hash),
   };
+  meter.kv += 1;
+  const key = `${PREFIX}${connectionId ?? provider}:${toHex(hash)}`;
+  await env.STATES.put(key, JSON.stringify(kept), { expirationTtl: KEPT });
 }
 
-/** Stores a delivery that has waited. Gives the ids of the events that are new. */
-export async function storeSpilled(services: Services, message: Spilled): Promise<string[]> {
-  const provider = findProvider(services.env, message.provider);
-  if (!provider) return [];
+/** Stores what waits in KV; how many deliveries it was. Throws `unavailable` where PostgreSQL still takes none. */
+export async function unspillDeliveries(services: Services): Promise<number> {
+  const { env, meter } = services;
+  meter.kv += 1;
+  const { keys } = await env.STATES.list({ prefix: PREFIX, limit: PER_FIRING });
+  for (const { name } of keys) {
+    meter.kv += 2;
+    const text = await env.STATES.get(name);
+    // Not to be seen here yet, or gone already: the next firing looks again.
+    if (text === null) continue;
+    const kept = spilled.safeParse(JSON.parse(text)).data;
+    if (kept) await storeKept(services, kept);
+    else console.error(JSON.stringify({ level: 'error', event: 'kept_delivery_unreadable', name }));
+    await env.STATES.delete(name);
+  }
+  return keys.length;
+}
+
+async function storeKept(services: Services, kept: z.infer<typeof spilled>): Promise<void> {
+  const provider = findProvider(services.env, kept.provider);
+  if (!provider) return;
   // What was read of it when it came, by the same code.
-  const told = message.told as unknown as Told;
+  const told = kept.told as unknown as Told;
   const received = {
-    told: { ...told, ...(message.occurred_at !== null && { occurredAt: new Date(message.occurred_at) }) },
-    text: message.text,
-    hash: fromBase64(message.hash),
+    told: { ...told, ...(kept.occurred_at !== null && { occurredAt: new Date(kept.occurred_at) }) },
+    text: kept.text,
+    hash: fromBase64(kept.hash),
   };
   try {
-    return message.connection_id === null
-      ? await storeForAll(services, provider, received)
-      : await store(services, provider, message.connection_id, received);
+    const ids =
+      kept.connection_id === null
+        ? await storeForAll(services, provider, received)
+        : await store(services, provider, kept.connection_id, received);
+    // What the queue does not take the cron finds.
+    if (ids.length > 0) await sendEvents(services, ids).catch(() => undefined);
   } catch (error) {
     const isRefused =
       error instanceof Problem && (error.code === 'not_found' || error.code === 'invalid_signature');
-    if (isRefused) return [];
-    throw error;
+    // Its connection has ended since.
+    if (!isRefused) throw error;
   }
 }

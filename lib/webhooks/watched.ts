@@ -42,7 +42,7 @@ export async function choicesOf(
   return {
     choices: result.choices.map(({ name, watchable }) => ({
       full_name: name,
-      watched: row.watched.includes(name),
+      watched: isWatched(row.watched, name),
       watchable,
     })),
     hasMore: result.hasMore,
@@ -57,7 +57,8 @@ export async function watch(
   names: readonly string[],
 ): Promise<{ watched: string[]; error: string | null }> {
   const row = await readRow(services, caller, provider);
-  const watched = [...new Set(names)].sort();
+  // Names know no case: one thing must not be watched twice.
+  const watched = [...new Map(names.map((name) => [name.toLowerCase(), name])).values()].sort();
   await services.postgres.rows(sql`
     update webhooks set watched = ${watched}::text[], check_at = least(check_at, now()), failures = 0
     where connection_id = ${row.connection_id}::uuid`);
@@ -88,4 +89,8 @@ async function readRow({ postgres }: Services, caller: Caller, provider: Provide
     throw new Problem('reauthorization_required', `Connect ${provider.name} again first.`);
   }
   return row;
+}
+
+function isWatched(watched: readonly string[], name: string): boolean {
+  return watched.some((each) => each.toLowerCase() === name.toLowerCase());
 }
