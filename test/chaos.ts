@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { agentDown } from './chaos/agent-down.ts';
 import { claimPlan } from './chaos/claim-plan.ts';
 import { clientSecret } from './chaos/client-secret.ts';
 import { deadGrants } from './chaos/dead-grants.ts';
@@ -9,10 +10,12 @@ import type { Figure } from './chaos/figures.ts';
 import { keyRotation } from './chaos/key-rotation.ts';
 import { kills } from './chaos/kills.ts';
 import { ninetyDays } from './chaos/ninety-days.ts';
+import { poison } from './chaos/poison.ts';
 import { race } from './chaos/race.ts';
 import { neighbourOptions, type Stage, type StagedWorld } from './chaos/stage.ts';
 import { sweeps } from './chaos/sweeps.ts';
 import { throughput } from './chaos/throughput.ts';
+import { webhooks } from './chaos/webhooks.ts';
 import { bundle, readModules } from './world/bundle.ts';
 import { startPostgres } from './world/postgres.ts';
 import { applySchema, seed } from './world/seed.ts';
@@ -34,6 +37,10 @@ const scenarios: Record<string, (stage: Stage) => Promise<Figure[]>> = {
   'key-rotation': (stage) => keyRotation(stage, { rows: 10_000, kills: 5 }),
   'ninety-days': (stage) => ninetyDays(stage, { days: 90, stepMinutes: 1 }),
   deletes: (stage) => deletes(stage, { connections: 200 }),
+  webhooks: (stage) =>
+    webhooks(stage, { deliveries: 100_000, senders: 8, kills: 8, lasting: [1_000, 12_000], seed: 31 }),
+  poison: (stage) => poison(stage, { neighbours: 200, hangs: true }),
+  'agent-down': (stage) => agentDown(stage, { events: 300, minutes: 30 }),
 };
 
 const directory = mkdtempSync(path.join(tmpdir(), 'reeve-chaos-'));

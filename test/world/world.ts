@@ -147,7 +147,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
       keyIds: [aws.KMS_KEY_ID.replace(/^alias\//, '')],
       now,
     }),
-    startAgent(agentSecret),
+    startAgent(agentSecret, 0, now),
   ]);
 
   const providerGateway = requireLoopback(options.providerGateway ?? gateway.url);
@@ -220,6 +220,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     queuesDown: async (areDown) => void (await fetch(`${url}${QUEUE_SWITCH}${areDown ? '?down' : ''}`)),
     reset: () => {
       gateway.reset();
+      agent.fail(undefined);
       neon.faults.reset();
       kms.faults.reset();
       kms.calls.length = 0;

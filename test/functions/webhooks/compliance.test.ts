@@ -1,0 +1,200 @@
+import { randomUUID } from 'node:crypto';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { type Delivery, send, settledOf, storedOf } from '../../support/deliveries.ts';
+import { connectByOAuth } from '../../support/flows.ts';
+import { openWorld } from '../../support/open-world.ts';
+import { sql } from '../../support/sql.ts';
+import { openTarget, type Target } from '../../support/targets.ts';
+import { until } from '../../support/trips.ts';
+import { happen, ownShop, typesOf } from './looked-after.ts';
+
+const world = await openWorld();
+beforeEach(() => world.reset());
+
+const APP = '/api/webhooks/shopify';
+const BLANK = '{"redacted":true}';
+
+/** A compliance topic, as Shopify sends it to the app. */
+const comply = (target: Target, topic: string, body: string, more: Partial<Delivery> = {}) =>
+  send(target, { event: topic, id: randomUUID(), body, ...more }, APP);
+
+const about = ({ shop }: Target, customer: string) =>
+  `{"shop_id":954889,"shop_domain":"${shop}","customer":${customer},"orders_to_redact":[299938]}`;
+
+/** Has a connection told of an order by that customer; gives the body. */
+async function order(target: Target, customer: string): Promise<string> {
+  const body = `{ "id": 820982911946154508, "note": "${randomUUID()}",\n "line_items": [], "customer": ${customer} }`;
+  const reply = await send(target, { event: 'orders/create', id: randomUUID(), body });
+  expect(reply.status, reply.text).toBe(200);
+  return body;
+}
+
+const audited = async ({ id }: Target, action: string) =>
+  sql(world, 'select detail from audit_log where connection_id = $1 and action = $2', [id, action]);
+
+const done = (target: Target, action: string) =>
+  until(async () => ((await audited(target, action)).length > 0 ? true : undefined));
+
+/** The payloads that are kept of a connection, once nothing waits any more. */
+const kept = async (target: Target) => (await settledOf(target)).map(({ data }) => data);
+
+/** All that is kept of a shop, whichever connection it was for. */
+const ofShop = async (shop: string) =>
+  (await sql(world, 'select data from events where account_id = $1 and topic is not null', [shop])).map(
+    ({ data }) => data,
+  );
+
+const ada = '{"id":8011302502693,"email":"ada@buyer.example","phone":"+4915550001"}';
+
+describe('customers/redact', () => {
+  test('blanks what mentions the customer by id, e-mail or telephone, and nothing else', async () => {
+    const target = await openTarget(world, 'shopify');
+    for (const [name, value] of Object.entries(JSON.parse(ada)))
+      await order(target, JSON.stringify({ [name]: value }));
+    const others = [
+      await order(target, '{"id":8011302502694,"email":"bob@buyer.example","phone":"+4915550002"}'),
+      await order(target, 'null'),
+    ];
+    await settledOf(target);
+    const reply = await comply(target, 'customers/redact', about(target, ada));
+    expect([reply.status, reply.text]).toEqual([200, '']);
+    await done(target, 'customer_redacted');
+    const left = await kept(target);
+    expect(left.filter((data) => data !== BLANK).sort()).toEqual(others.sort());
+    expect(left.join()).not.toMatch(/8011302502693|ada@buyer|4915550001/);
+    await expect
+      .poll(async () => {
+        const { body } = await target.person.at.get('/api/events?type=shopify.order.created');
+        return body.events.filter(({ data }: { data: object }) => 'redacted' in data).length;
+      })
+      .toBe(3);
+    expect(await audited(target, 'customer_redacted')).toHaveLength(1);
+  });
+
+  test('leaves a customer alone whose number only begins or ends like it', async () => {
+    const target = await openTarget(world, 'shopify');
+    const others = [
+      await order(target, '{"id":80113025026931}'),
+      await order(target, '{"id":18011302502693}'),
+      await order(target, '{"email":"nada@buyer.example"}'),
+    ];
+    await settledOf(target);
+    await comply(target, 'customers/redact', about(target, ada));
+    await done(target, 'customer_redacted');
+    expect((await kept(target)).filter((data) => data !== BLANK).sort()).toEqual(others.sort());
+  });
+
+  test('finds a customer whose number is past 2^53', async () => {
+    const target = await openTarget(world, 'shopify');
+    const big = '{"id":9007199254740993}';
+    await order(target, big);
+    const other = await order(target, '{"id":9007199254740992}');
+    await settledOf(target);
+    await comply(target, 'customers/redact', about(target, big));
+    await done(target, 'customer_redacted');
+    expect((await kept(target)).filter((data) => data !== BLANK)).toEqual([other]);
+  });
+
+  test('reaches everybody at the shop, and no other shop', async () => {
+    const one = await openTarget(world, 'shopify');
+    const [two, other] = [
+      await openTarget(world, 'shopify', { shop: one.shop }),
+      await openTarget(world, 'shopify'),
+    ];
+    for (const target of [one, two]) await order(target, ada);
+    const others = await order(other, ada);
+    for (const target of [one, two, other]) await settledOf(target);
+    await comply(one, 'customers/redact', about(one, ada));
+    for (const target of [one, two]) {
+      await done(target, 'customer_redacted');
+      expect(await kept(target)).toEqual([BLANK, BLANK]);
+    }
+    expect(await kept(other)).toEqual([others]);
+  });
+});
+
+describe('shop/redact', () => {
+  const redact = (target: Target) =>
+    comply(target, 'shop/redact', `{"shop_id":954889,"shop_domain":"${target.shop}"}`);
+
+  test('blanks all that came from the shop, after a disconnect, too', async () => {
+    const [target, other] = [await openTarget(world, 'shopify'), await openTarget(world, 'shopify')];
+    await order(target, ada);
+    const others = await order(other, ada);
+    await settledOf(target);
+    await target.person.at.delete('/api/connectors/shopify');
+    expect((await redact(target)).status).toBe(200);
+    await done(target, 'account_redacted');
+    expect(new Set(await kept(target))).toEqual(new Set([BLANK]));
+    expect(await kept(other)).toEqual([others]);
+  });
+
+  const afterAnother = async (which: string) => {
+    const target = await openTarget(world, 'shopify');
+    await order(target, ada);
+    await settledOf(target);
+    await target.person.at.delete('/api/connectors/shopify');
+    const shop = which === 'the same shop' ? target.shop : ownShop();
+    const { body } = await connectByOAuth(target.person.at, 'shopify', { query: { shop } });
+    expect(body.id).not.toBe(target.id);
+    expect((await redact(target)).status).toBe(200);
+    await expect
+      .poll(() => ofShop(target.shop), { timeout: 3_000 })
+      .not.toContainEqual(expect.stringContaining('ada@'));
+  };
+  test('and after the same shop was connected since', () => afterAnother('the same shop'));
+  // Known, and not mended yet: a connection that was replaced by another shop's is not found by its shop.
+  test.fails('and after another shop was connected since', () => afterAnother('another shop'));
+});
+
+test('customers/data_request leaves one audit entry and one loud line in the log, however often it comes', async () => {
+  const target = await openTarget(world, 'shopify');
+  const delivery = { id: randomUUID() };
+  for (const _ of [1, 2, 3])
+    expect((await comply(target, 'customers/data_request', about(target, ada), delivery)).status).toBe(200);
+  await done(target, 'customer_data_requested');
+  expect(await kept(target)).toEqual([about(target, ada)]);
+  expect(await audited(target, 'customer_data_requested')).toHaveLength(1);
+  const lines = world.logs.filter(
+    (line) => line.includes('customer_data_requested') && line.includes(target.id),
+  );
+  expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+    { level: 'error', event: 'customer_data_requested', provider_id: 'shopify', connection_id: target.id },
+  ]);
+  expect(lines.join()).not.toMatch(/ada@|8011302502693/);
+  expect(await typesOf(world, target.person)).toEqual(['connection.connected']);
+});
+
+describe.each(['customers/redact', 'shop/redact', 'customers/data_request'])('%s', (topic) => {
+  test('is taken as Shopify itself sends it', async () => {
+    const { shop } = await openTarget(world, 'shopify');
+    expect(await happen(world, 'shopify', topic, { account: shop })).toMatchObject([
+      { url: `${world.url}${APP}`, status: 200 },
+    ]);
+  });
+
+  test('of a shop that nobody here has is 200, and kept nowhere', async () => {
+    const target = { ...(await openTarget(world, 'shopify')), shop: ownShop() };
+    expect((await comply(target, topic, about(target, ada))).status).toBe(200);
+    expect(await ofShop(target.shop)).toEqual([]);
+    expect(await storedOf(target)).toEqual([]);
+  });
+
+  test.each([
+    ['signed with another secret', { secret: 'not-the-client-secret' }],
+    ['not signed', { headers: { 'x-shopify-hmac-sha256': null } }],
+    [
+      'of another shop than its body says',
+      { headers: { 'x-shopify-shop-domain': 'shop-other.myshopify.com' } },
+    ],
+  ])('that is %s is 401, and does nothing', async (_, more) => {
+    const target = await openTarget(world, 'shopify');
+    const body = await order(target, ada);
+    await settledOf(target);
+    expect(await comply(target, topic, about(target, ada), more)).toMatchObject({
+      status: 401,
+      body: { code: 'invalid_signature' },
+    });
+    expect(await kept(target)).toEqual([body]);
+  });
+});
