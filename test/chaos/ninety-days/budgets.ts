@@ -13,8 +13,8 @@ interface Budget {
 }
 
 const budgets: Record<string, Budget> = {
-  // REST, an app and a shop, on the Standard plan.
-  shopify: { requests: 2, per: SECOND, source: 'shopify.dev/docs/api/usage/rate-limits' },
+  // GraphQL, an app and a shop, on the Standard plan: 100 points a second, of which a mutation takes 10.
+  shopify: { requests: 10, per: SECOND, source: 'shopify.dev/docs/api/usage/rate-limits' },
   // A sandbox; 100 live.
   stripe: { requests: 25, per: SECOND, source: 'stripe.com/docs/rate-limits' },
   // For each daily user of the app; here there is one.

@@ -167,7 +167,10 @@ describe('disconnecting', () => {
       const asked = world.gateway.calls.map(({ method, path }) => `${method} ${path}`);
       // Its webhook is all that can be taken away.
       if (provider === 'stripe')
-        expect(asked).toEqual([expect.stringMatching(/^DELETE \/v1\/webhook_endpoints\/we_/)]);
+        expect(asked).toEqual([
+          'GET /v1/webhook_endpoints',
+          expect.stringMatching(/^DELETE \/v1\/webhook_endpoints\/we_/),
+        ]);
       else expect(asked).toEqual([]);
       expect(await revocationsOf(person)).toEqual([]);
       expect(await connectionsOf(person)).toMatchObject([{ credential: null, status: 'disconnected' }]);
@@ -345,7 +348,7 @@ describe('disconnecting', () => {
 
     await connectWithNewKey(world, person.at, 'stripe');
     const forgotten = await tripsOf(world, () => person.at.delete('/api/connectors/stripe'));
-    expect(forgotten.trips).toEqual({ postgres: 4, kms: 0, kv: 0, provider: 1 });
+    expect(forgotten.trips).toEqual({ postgres: 4, kms: 0, kv: 0, provider: 2 });
   });
 });
 

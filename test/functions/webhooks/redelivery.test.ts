@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { fireCron } from '../../support/cron.ts';
 import { send, settledOf, something } from '../../support/deliveries.ts';
 import { openWorld } from '../../support/open-world.ts';
 import { newPerson, newTeam } from '../../support/people.ts';
@@ -95,6 +96,8 @@ describe('a redelivery', () => {
     await until(async () => ((await statusOf(id))?.last_error === 'status 500' ? true : undefined));
     isDown = false;
     expect(await statusOf(id)).toMatchObject({ status: 'pending' });
+    await world.sql('update events set next_attempt_at = now() where id = $1', [id]);
+    await fireCron(world);
     expect((await times(id, 2)).at(-1)?.replay).toBe('1');
   });
 
