@@ -23,7 +23,7 @@ const headers = {
 
 const repository = z.object({ full_name: z.string() });
 const times = z.object({
-  repository: repository.optional(),
+  repository: z.object({ id: z.number().int() }).nullish(),
   installation: z.object({ id: z.number().int() }).nullish(),
   sender: z.object({ id: z.number().int() }).nullish(),
   action: z
@@ -81,6 +81,9 @@ const installations = z.object({
   installations: z.array(z.object({ id: z.number().int(), suspended_at: z.string().nullish() })),
 });
 
+const covered = z.object({ repositories: z.array(z.object({ id: z.number().int() })) });
+const COVERED_PAGES = 50;
+
 /** https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries */
 function readMac(header: string): WebhookMac | undefined {
   const mac = header.startsWith('sha256=') ? fromHex(header.slice(7)) : undefined;
@@ -106,10 +109,12 @@ function read({ headers: given, json }: WebhookDelivery): Told | undefined {
 /** What the App as a whole is told, for whom, and what it means: https://docs.github.com/en/webhooks/webhook-events-and-payloads */
 function routeOf(
   topic: string,
-  { installation, sender, action }: z.infer<typeof times>,
+  { repository: within, installation, sender, action }: z.infer<typeof times>,
 ): Pick<Told, 'route' | 'meaning'> {
   if (topic === 'github_app_authorization' && sender) return { route: `user:${sender.id}`, meaning: 'ended' };
   if (!installation) return {};
+  // An installation reaches repositories that not everybody who sees it may see.
+  if (within) return { route: `repository:${within.id}` };
   // Of a new one nobody knows yet but who has made it.
   const isNew = topic === 'installation' && action === 'created' && sender;
   const route = isNew ? `user:${sender.id}` : `installation:${installation.id}`;
@@ -192,8 +197,14 @@ export const appWebhook = {
     if (!found) return { failed: 'GitHub does not say where the App is installed. It is asked again.' };
     // A suspended one still says when it is suspended no more.
     const active = found.filter((each) => !each.suspended_at);
+    const seen = yield* seenIn(
+      access,
+      active.map(({ id }) => id),
+    );
+    if (!seen) return { failed: 'GitHub does not say what the App may see. It is asked again.' };
     const routes = [
       ...found.map(({ id }) => `installation:${id}`),
+      ...seen.map((id) => `repository:${id}`),
       ...(access.pinned === undefined ? [] : [`user:${access.pinned}`]),
     ];
     return active.length > 0
@@ -209,6 +220,25 @@ export const appWebhook = {
     return true;
   },
 } satisfies Webhooks;
+
+/** The repositories that the person may see in installations, by id; undefined where GitHub does not tell. */
+function* seenIn(
+  access: Access,
+  installed: readonly number[],
+): Generator<ReturnType<typeof call>, number[] | undefined, Answer> {
+  const seen: number[] = [];
+  for (const id of installed) {
+    for (let page = 1; page <= COVERED_PAGES; page += 1) {
+      const path = `/user/installations/${id}/repositories?per_page=100&page=${page}`;
+      const answer = yield call(access, 'GET', path);
+      const found = covered.safeParse(answer.json).data?.repositories;
+      if (answer.status !== 200 || !found) return undefined;
+      seen.push(...found.map((each) => each.id));
+      if (!/\brel="next"/.test(answer.headers.get('link') ?? '')) break;
+    }
+  }
+  return seen;
+}
 
 /** The hook's id, or how none came of it. One that stands is adopted, with the secret of ours. */
 function* hookOn(

@@ -262,7 +262,8 @@ export const lives: readonly Life[] = [
   {
     ...github,
     way: 'a GitHub App',
-    webhooks: 1,
+    // The installations, and what may be seen in the one.
+    webhooks: 2,
     requests: { connect: 3, test: 2 },
     lacking: { account: 'hubot', setting: 'settings.notInstalled', missing: ['installation'] },
   },

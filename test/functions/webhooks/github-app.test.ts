@@ -84,6 +84,24 @@ describe('what happens in an installation', () => {
     await happen(world, 'github', 'installation', { action: 'deleted', account: 'octo-org' });
   });
 
+  test('in a repository that somebody who sees the installation may not see does not reach them', async () => {
+    await happen(world, 'github', 'installation', { action: 'created', account: 'octo-org' });
+    const owner = await connected('octocat');
+    await settledOf(owner);
+    expect((await lookedAfter(world, owner.id)).status).toBe('active');
+    world.gateway.decide(({ path }) =>
+      /^\/user\/installations\/\d+\/repositories$/.test(path)
+        ? { respond: { status: 200, body: '{"total_count":0,"repositories":[]}' } }
+        : undefined,
+    );
+    const member = await connected('hubot');
+    world.gateway.decide(() => undefined);
+    await happen(world, 'github', 'push', { repository: 'octo-org/roadmap' });
+    await until(() => (toldOf(owner).length > 0 ? true : undefined));
+    expect([await storedOf(member), toldOf(member)]).toEqual([[], []]);
+    await happen(world, 'github', 'installation', { action: 'deleted', account: 'octo-org' });
+  });
+
   test('signed with another secret is 401, and reaches nobody', async () => {
     const target = { ...(await connected('octocat')), secret: 'not-the-app-secret' };
     const installation = { id: installationOf('octocat')?.id };
