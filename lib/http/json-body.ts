@@ -1,5 +1,6 @@
 import { visit } from 'jsonc-parser';
 import { readBounded } from '../bounded-read.ts';
+import { decodeUtf8, parseJson } from '../json-text.ts';
 import { Problem } from '../problem.ts';
 
 const MAX_BYTES = 64 * 1024;
@@ -20,8 +21,8 @@ export async function readJsonBody(request: Request): Promise<unknown> {
   const bytes = tooLarge ? undefined : await readBounded(request.body, MAX_BYTES);
   if (!bytes) throw new Problem('payload_too_large', 'The body may be 64 KiB at most.');
 
-  const text = decode(bytes);
-  const value = text === undefined ? undefined : parse(text);
+  const text = decodeUtf8(bytes);
+  const value = text === undefined ? undefined : parseJson(text);
   if (text === undefined || value === undefined)
     throw new Problem('invalid_request', 'The body is not valid JSON.');
   if (hasBadKeys(text)) {
@@ -31,22 +32,6 @@ export async function readJsonBody(request: Request): Promise<unknown> {
     );
   }
   return value;
-}
-
-function decode(bytes: Uint8Array): string | undefined {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    return undefined;
-  }
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /**

@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
 import type { Provider, Told, Webhooks } from '../../providers/provider.ts';
 import { readBounded } from '../bounded-read.ts';
+import { decodeUtf8, parseJson } from '../json-text.ts';
 import { Problem } from '../problem.ts';
 import type { Services } from '../services.ts';
 import { clientKeys, knownKeys, readKeys } from './secrets.ts';
@@ -32,8 +33,8 @@ export async function readDelivery(
   const body = await readBody(request, webhooks.maxBytes);
   await verify(services, provider, webhooks, { header, body, connectionId });
 
-  const text = decode(body);
-  const json = text === undefined ? undefined : parse(text);
+  const text = decodeUtf8(body);
+  const json = text === undefined ? undefined : parseJson(text);
   if (text === undefined || json === undefined) {
     throw new Problem('invalid_request', 'The body is signed, but it is not JSON.');
   }
@@ -131,22 +132,6 @@ function insertEvents(told: Told, text: string, hash: Uint8Array, id: ReturnType
     select ${id}, ${told.type ?? ''}, t.provider, t.id, t.tenant_id, t.user_id, t.brand_id, t.account_id,
       coalesce(${told.occurredAt ?? null}::timestamptz, now()), ${text}, ${told.topic}, ${told.id ?? null},
       ${told.isIdSigned ? null : hash}::bytea, ${told.meaning ?? null}, ${isTold ? 'pending' : 'kept'}`;
-}
-
-function decode(bytes: Uint8Array): string | undefined {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    return undefined;
-  }
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function badSignature(): Problem {

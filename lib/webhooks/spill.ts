@@ -2,6 +2,8 @@ import * as z from 'zod';
 import type { Told } from '../../providers/provider.ts';
 import { fromBase64, toBase64, toHex } from '../bytes.ts';
 import { findProvider } from '../catalog.ts';
+import { PostgresUnavailable } from '../database.ts';
+import { parseJson } from '../json-text.ts';
 import { Problem } from '../problem.ts';
 import { sendEvents } from '../queue.ts';
 import type { Services } from '../services.ts';
@@ -51,17 +53,27 @@ export async function unspillDeliveries(services: Services): Promise<number> {
   const { env, meter } = services;
   meter.kv += 1;
   const { keys } = await env.STATES.list({ prefix: PREFIX, limit: PER_FIRING });
+  let failure: unknown;
+  let stored = 0;
   for (const { name } of keys) {
     meter.kv += 2;
     const text = await env.STATES.get(name);
     // Not to be seen here yet, or gone already: the next firing looks again.
     if (text === null) continue;
-    const kept = spilled.safeParse(JSON.parse(text)).data;
-    if (kept) await storeKept(services, kept);
-    else console.error(JSON.stringify({ level: 'error', event: 'kept_delivery_unreadable', name }));
-    await env.STATES.delete(name);
+    try {
+      const kept = spilled.safeParse(parseJson(text)).data;
+      if (kept) await storeKept(services, kept);
+      else console.error(JSON.stringify({ level: 'error', event: 'kept_delivery_unreadable', name }));
+      await env.STATES.delete(name);
+      stored += 1;
+    } catch (error) {
+      // One that cannot be stored does not hold up its neighbours; where PostgreSQL is down none can.
+      if (error instanceof PostgresUnavailable && error.isPassing) throw error;
+      failure ??= error;
+    }
   }
-  return keys.length;
+  if (failure !== undefined) throw failure;
+  return stored;
 }
 
 async function storeKept(services: Services, kept: z.infer<typeof spilled>): Promise<void> {
