@@ -89,13 +89,17 @@ describe('at connect', () => {
     });
   });
 
-  test('GitHub, an App: no hook, and the installations that the user reaches', async () => {
+  test('GitHub, an App: no hook, and the installations and repositories that the user reaches', async () => {
     const { id, webhooks } = await withGithub(withApp);
     expect(webhooks).toMatchObject({ status: 'active', error: null });
     expect(withApp.store('github').list('hook/')).toEqual([]);
     const own = githubInstallations(withApp.store('github')).find(({ account }) => account === 'octocat');
     const row = await rowOf(withApp, id);
-    expect(row.routes.toSorted()).toEqual([`installation:${own?.id}`, 'user:583231']);
+    expect(row.routes.toSorted()).toEqual([
+      `installation:${own?.id}`,
+      ...[1296269, 1300192, 1300193].map((repository) => `repository:${repository}`),
+      'user:583231',
+    ]);
     expect(row).toMatchObject({ registered: [], secret: null });
   });
 
