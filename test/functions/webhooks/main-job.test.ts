@@ -1,4 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
+import { feedOf } from '../../support/feed.ts';
 import { connectByOAuth } from '../../support/flows.ts';
 import { connect, issueKey } from '../../support/keys.ts';
 import { openWorld } from '../../support/open-world.ts';
@@ -47,7 +48,7 @@ test.each([
     account_id: account,
     data: { type: event },
   });
-  const feed = await person.at.get('/api/events');
+  const feed = await feedOf(person.at, 2);
   expect(feed.body.events.map((each: { type: string }) => each.type)).toEqual(['connection.connected', type]);
 });
 

@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, describe, expect, test } from 'vitest';
 import { type Delivery, send, settledOf } from '../../support/deliveries.ts';
+import { feedOf } from '../../support/feed.ts';
 import { openWorld } from '../../support/open-world.ts';
 import {
   githubPayloads,
@@ -79,7 +80,8 @@ async function expectStored(target: Target, all: readonly Sent[]): Promise<void>
       each.topic,
     ).toHaveLength(1);
 
-  const feed = await target.person.at.get(`/api/events?limit=100&connection_id=${target.id}`);
+  const query = `?limit=100&connection_id=${target.id}`;
+  const feed = await feedOf(target.person.at, told.length + 1, query);
   expect(feed.body.next).toBeNull();
   const types = feed.body.events.map(({ type }: { type: string }) => type);
   expect(types.sort()).toEqual(['connection.connected', ...told.map(({ type }) => type)].sort());
