@@ -109,6 +109,8 @@ drop index if exists connections_by_refresh;
 create index if not exists connections_by_due on connections (refresh_at) include (id, provider) where refresh_at is not null;
 create index if not exists connections_by_ending on connections (reauthorize_by) include (id, expiring_told)
   where reauthorize_by is not null and status = 'connected';
+-- Whom a provider's app in order again is good news for: asked at every refresh, and hardly ever anybody.
+create index if not exists connections_refused on connections (provider) where last_error_code = 'client_refused';
 
 -- How a provider's app fares as a whole: while it is refused or limited, none of its connections is refreshed.
 create table if not exists provider_states (

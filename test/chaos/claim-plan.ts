@@ -1,27 +1,36 @@
+import { randomUUID } from 'node:crypto';
 import {
   DummyDriver,
   Kysely,
   PostgresAdapter,
   PostgresIntrospector,
   PostgresQueryCompiler,
+  type RawBuilder,
   sql,
 } from 'kysely';
+import { z } from 'zod';
+import { claim } from '../../lib/refresh/claim.ts';
 import { dueQuery } from '../../lib/refresh/due.ts';
+import { writeRenewed } from '../../lib/refresh/renewed.ts';
+import type { Services } from '../../lib/services.ts';
 import { type Figure, figure } from './figures.ts';
 import type { Stage, StagedWorld } from './stage.ts';
 
 const LIMIT = 10_000;
 const DUE = 2_000;
 
-/** The cron's read of what is due, with few and with many connections; as many are due each time. */
+/** The cron's read of what is due, and what one refresh takes, with few and with many connections; as many are due each time. */
 export async function claimPlan(
   stage: Stage,
   { few, many, say }: { few: number; many: number; say?: (plan: string) => void },
 ): Promise<Figure[]> {
   const world = await stage.open();
   const { text, parameters } = compiled();
+  const one = await statementsOfOne();
   const small = await measure(world, text, parameters, few);
+  const smallCost = await costOf(world, one);
   const large = await measure(world, text, parameters, many);
+  const largeCost = await costOf(world, one);
   const ratio = large.milliseconds / small.milliseconds;
   say?.(large.plan);
   return [
@@ -37,10 +46,21 @@ export async function claimPlan(
       `${ratio.toFixed(2)} (${large.milliseconds.toFixed(2)} ms, ${small.milliseconds.toFixed(2)} ms)`,
       ratio <= 1.5,
     ),
+    figure(
+      `what one refresh costs by PostgreSQL's reckoning, claim and commit, against ${few} connections`,
+      'at most 1.5',
+      `${(largeCost / smallCost).toFixed(2)} (${largeCost.toFixed(1)}, ${smallCost.toFixed(1)})`,
+      largeCost <= smallCost * 1.5,
+    ),
   ];
 }
 
-function compiled(): { text: string; parameters: readonly unknown[] } {
+interface Compiled {
+  text: string;
+  parameters: readonly unknown[];
+}
+
+function compiled(statement: RawBuilder<unknown> = sql`${dueQuery(LIMIT)}`): Compiled {
   const database = new Kysely<unknown>({
     dialect: {
       createAdapter: () => new PostgresAdapter(),
@@ -49,8 +69,53 @@ function compiled(): { text: string; parameters: readonly unknown[] } {
       createQueryCompiler: () => new PostgresQueryCompiler(),
     },
   });
-  const query = sql`${dueQuery(LIMIT)}`.compile(database);
+  const query = statement.compile(database);
   return { text: query.sql, parameters: query.parameters };
+}
+
+/** The statements of a refresh, as the product makes them, of a connection that is not there: they change nothing. */
+async function statementsOfOne(): Promise<Compiled[]> {
+  const statements: Compiled[] = [];
+  const rows = async (statement: RawBuilder<unknown>) => {
+    statements.push(compiled(statement));
+    return [];
+  };
+  const services = { postgres: { rows } } as unknown as Services;
+  const [id, bytes, time] = [randomUUID(), new Uint8Array(64), new Date()];
+  await claim(services, [id], { limit: 24 });
+  await writeRenewed(services, {
+    kind: 'renewed',
+    connection_id: id,
+    provider: 'github',
+    version: 1,
+    data_key_id: id,
+    credential: bytes,
+    refresh_token: bytes,
+    previous_refresh_token: bytes,
+    expires_at: time,
+    refresh_token_expires_at: time,
+    reauthorize_by: time,
+    refresh_at: time,
+  });
+  return statements;
+}
+
+const explanation = z.tuple([z.object({ Plan: z.object({ 'Total Cost': z.number() }) })]);
+
+/**
+ * What statements cost together by PostgreSQL's reckoning, when all connections have been refreshed: parts of a plan
+ * that are run only now and then are in it, too.
+ */
+async function costOf(world: StagedWorld, statements: readonly Compiled[]): Promise<number> {
+  await world.sql(`update connections set refresh_at = now() + interval '1 day'`);
+  await world.sql('vacuum (analyze)');
+  let cost = 0;
+  for (const { text, parameters } of statements) {
+    const [row] = await world.sql(`explain (format json) ${text}`, [...parameters]);
+    const [explained] = explanation.parse(row?.['QUERY PLAN']);
+    cost += explained.Plan['Total Cost'];
+  }
+  return cost;
 }
 
 async function measure(world: StagedWorld, text: string, parameters: readonly unknown[], total: number) {
