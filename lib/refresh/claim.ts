@@ -25,6 +25,8 @@ export interface Claimed extends SealedRow {
   last_error_code: string | null;
   previous_refresh_token: Uint8Array | null;
   lease_id: string;
+  /** The provider does not take its access token, whatever is left of that. */
+  is_refused?: boolean;
   claimed: ClockReading;
   /** Milliseconds since 1970, by our clock. */
   leaseEnds: number;

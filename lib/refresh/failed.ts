@@ -33,7 +33,8 @@ export async function writeFailure(
   const again = isDead ? null : nextTry(row, failure);
   const isRefused = failure.outcome === 'client_refused';
   const seconds = failure.outcome === 'rate_limited' ? failure.seconds : PAUSE_SECONDS;
-  const touchesProvider = isRefused || failure.outcome === 'rate_limited';
+  // Our client being wrong takes no access token away: whose is refused, too, is refused for itself.
+  const touchesProvider = (isRefused && !row.is_refused) || failure.outcome === 'rate_limited';
   const message = messageOf(failure, providerName);
   const rows = await postgres.rows(sql<{ has_opened: boolean | null }>`
     with written as (

@@ -56,7 +56,7 @@ export async function freshen(
       version: used.version,
     });
     if (claimed) {
-      const result = await refresh(services, claimed);
+      const result = await refresh(services, { ...claimed, is_refused: isRefused });
       // One connection whose token and client are refused alike is over; where it is our client, others say so too.
       const isItsOwn = isRefused && result === 'client_refused';
       if (isItsOwn && !(await read(services, used.connection_id))?.paused_for) return 'unchanged';

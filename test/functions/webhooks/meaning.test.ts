@@ -75,9 +75,7 @@ describe('a shop that uninstalls the app', () => {
     expect((await connectionOf(elsewhere.person)).status).toBe('connected');
   };
   test('ends the connections of everybody there, and of nobody elsewhere', () => ends('invalid_request'));
-  // Known, and not mended yet: two refusals of our client in a row are taken for the app's own trouble.
-  test.fails('ends them where a refresh is refused as if our client were wrong', () =>
-    ends('invalid_client'));
+  test('ends them where a refresh is refused as if our client were wrong', () => ends('invalid_client'));
 
   test('ends it as soon as Shopify can be asked, where it cannot at first', async () => {
     const { person, shop, id } = await withShop(world);
