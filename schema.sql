@@ -184,6 +184,9 @@ create table if not exists webhooks (
 create index if not exists webhooks_due on webhooks (check_at) include (connection_id);
 create index if not exists webhooks_by_route on webhooks using gin (routes);
 create index if not exists webhooks_by_data_key on webhooks (data_key_id);
+-- Of accounts that others have taken the place of: what they want forgotten may be kept still.
+alter table webhooks add column if not exists past_routes text[] not null default '{}';
+create index if not exists webhooks_by_past_route on webhooks using gin (past_routes);
 
 -- Where a tenant's agent takes its events; without a row, where the Worker is told.
 create table if not exists agents (
@@ -229,6 +232,9 @@ create table if not exists revocations (
 alter table revocations add column if not exists grant_id text;
 update revocations set grant_id = account_id where grant_id is null;
 alter table revocations alter column grant_id set not null;
+-- Of the account that another has taken the place of: what was registered there, [{id, target}]. Null where the
+-- connection's own row in webhooks tells.
+alter table revocations add column if not exists registered jsonb;
 drop index if exists revocations_by_account;
 create index if not exists revocations_due on revocations (next_attempt_at);
 create index if not exists revocations_by_data_key on revocations (data_key_id);

@@ -176,7 +176,7 @@ export const repositoryHooks = {
         : undefined;
     return { registered: kept, secret, ...(failed !== undefined && { failed }) };
   },
-  *unregister(access, registered) {
+  *unregister(access, { registered }) {
     for (const { id, target } of registered) {
       const { status } = yield call(access, 'DELETE', `/repos/${target}/hooks/${id}`);
       if (status === 401) return true;
@@ -214,10 +214,6 @@ export const appWebhook = {
           routes,
           failed: 'The App is installed nowhere yet. Install it in GitHub, and what happens there is told.',
         };
-  },
-  // biome-ignore lint/correctness/useYield: there is nothing of a connection's own to take away
-  *unregister() {
-    return true;
   },
 } satisfies Webhooks;
 

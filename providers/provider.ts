@@ -267,8 +267,11 @@ export interface Webhooks {
   read: (delivery: WebhookDelivery) => Told | undefined;
   /** Sees to it that what happens is told at `url`: adopts what is there, makes what is missing. */
   register: (access: Access, wanted: WantedWebhooks) => Dialogue<Registration>;
-  /** Takes away what `register` has made. True once it is gone, now or before. */
-  unregister: (access: Access, registered: readonly Registered[], url: string) => Dialogue<boolean>;
+  /**
+   * Takes away what `register` has made. True once it is gone, now or before. Absent where nothing is a connection's
+   * own.
+   */
+  unregister?: (access: Access, ended: EndedWebhooks) => Dialogue<boolean>;
 }
 
 /** HMAC-SHA-256 over the body, by a secret that both know. */
@@ -307,6 +310,8 @@ export interface Told {
   occurredAt?: Date;
   /** Must be so of the connection: its config, and the facts of its registration. */
   facts: Readonly<Record<string, string | boolean>>;
+  /** Whose it is, where a connection may be another account's by now. */
+  account?: string;
   /** Of deliveries to the app as a whole: whose connections it is for. */
   route?: string;
   /** What it means for the connections themselves: their access may have ended, or changed. */
@@ -327,6 +332,13 @@ export interface WantedWebhooks {
   registered: readonly Registered[];
   /** What its owner has chosen to watch. */
   watched: readonly string[];
+}
+
+export interface EndedWebhooks {
+  url: string;
+  registered: readonly Registered[];
+  /** What stands at the same url and is in use. */
+  kept: readonly Registered[];
 }
 
 export interface Registered {

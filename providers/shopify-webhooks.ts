@@ -3,6 +3,7 @@ import {
   type Access,
   type Answer,
   postJson,
+  type Registered,
   type Registration,
   type Told,
   type WebhookMac,
@@ -70,9 +71,13 @@ const subscriptions = z.object({
     }),
   }),
 });
-const created = z.object({
-  webhookSubscription: z.object({ id: z.string(), topic: z.string() }).nullable(),
-  userErrors: z.array(z.object({ message: z.string() })),
+const creation = z.object({
+  data: z.object({
+    webhookSubscriptionCreate: z.object({
+      webhookSubscription: z.object({ id: z.string(), topic: z.string() }).nullable(),
+      userErrors: z.array(z.object({ message: z.string() })),
+    }),
+  }),
 });
 const refusal = z.object({
   errors: z.array(z.object({ extensions: z.object({ code: z.string() }).optional() })),
@@ -118,46 +123,38 @@ export const shopifyWebhooks = {
       id: read.id,
       ...(read.at !== undefined && { occurredAt: new Date(read.at) }),
       facts: { shop: read.shop },
+      account: read.shop,
       route: `shop:${read.shop}`,
       ...(meaning !== undefined && { meaning }),
     };
   },
   *register(access, { url }): Generator<ReturnType<typeof ask>, Registration, Answer> {
-    const listed = yield ask(
-      access,
-      'query ($uri: String) { webhookSubscriptions(first: 50, uri: $uri) { nodes { id topic uri } } }',
-      { uri: url },
-    );
-    const found = subscriptions.safeParse(listed.json);
-    if (listed.status !== 200 || !found.success) return failed(listed);
-    const registered = found.data.data.webhookSubscriptions.nodes
-      .filter((node) => node.uri === url)
-      .map(({ id, topic }) => ({ id, target: topic }));
-    const missing: string[] = [];
+    const listed = yield list(access, url);
+    let registered = standingAt(listed, url);
+    if (!registered) return failed(listed);
+    let isRaced = false;
     for (const { name } of topics) {
       if (registered.some(({ target }) => target === name)) continue;
       const answer = yield ask(access, create, { topic: name, subscription: { uri: url, format: 'JSON' } });
-      const made = z
-        .object({ data: z.object({ webhookSubscriptionCreate: created }) })
-        .safeParse(answer.json).data;
-      const subscription = made?.data.webhookSubscriptionCreate.webhookSubscription;
+      const made = creation.safeParse(answer.json).data?.data.webhookSubscriptionCreate;
+      const subscription = made?.webhookSubscription;
       if (subscription) registered.push({ id: subscription.id, target: subscription.topic });
       else if (isThrottled(answer)) return { limited: undefined };
-      else missing.push(name);
+      else isRaced ||= made?.userErrors.some(({ message }) => /already been taken/i.test(message)) ?? false;
     }
+    // Somebody else was at it at the same time.
+    if (isRaced) registered = standingAt(yield list(access, url), url) ?? registered;
     const routes = [`shop:${access.config.shop}`];
+    const missing = topics.filter(({ name }) => !registered.some(({ target }) => target === name));
     if (missing.length === 0) return { registered, routes };
-    const list = topics
-      .filter(({ name }) => missing.includes(name))
-      .map(({ topic }) => topic)
-      .join(', ');
+    const names = missing.map(({ topic }) => topic).join(', ');
     return {
       registered,
       routes,
-      failed: `Shopify does not tell us of ${list}: the app lacks a permission. Connect Shopify again and allow what it asks for.`,
+      failed: `Shopify does not tell us of ${names}: the app lacks a permission. Connect Shopify again and allow what it asks for.`,
     };
   },
-  *unregister(access, registered) {
+  *unregister(access, { registered }) {
     for (const { id } of registered) {
       const answer = yield ask(
         access,
@@ -177,6 +174,20 @@ const create = `mutation ($topic: WebhookSubscriptionTopic!, $subscription: Webh
     webhookSubscription { id topic } userErrors { message }
   }
 }`;
+
+function list(access: Access, url: string) {
+  const query =
+    'query ($uri: String) { webhookSubscriptions(first: 50, uri: $uri) { nodes { id topic uri } } }';
+  return ask(access, query, { uri: url });
+}
+
+function standingAt({ status, json }: Answer, url: string): Registered[] | undefined {
+  const found = subscriptions.safeParse(json).data;
+  if (status !== 200 || !found) return undefined;
+  return found.data.webhookSubscriptions.nodes
+    .filter((node) => node.uri === url)
+    .map(({ id, topic }) => ({ id, target: topic }));
+}
 
 function ask({ credential, config }: Access, query: string, variables: object) {
   return postJson(

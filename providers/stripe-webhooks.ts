@@ -112,13 +112,14 @@ export const stripeWebhooks = {
     if (made.status !== 200 || !body.success || body.data.secret === undefined) return failed(made);
     return { ...adopt(body.data, true), secret: body.data.secret };
   },
-  *unregister(access, registered, url) {
+  *unregister(access, { registered, url, kept }) {
     // One may have been made whose id we never heard.
     const listed = yield call(access, 'GET', `${root}?limit=100`);
     // The key is gone, and what it made is out of our reach.
     if (listed.status === 401) return true;
     const found = endpoints.safeParse(listed.json).data?.data.filter((each) => each.url === url) ?? [];
     const ids = new Set([...registered, ...found].map(({ id }) => id));
+    for (const { id } of kept) ids.delete(id);
     for (const id of ids) {
       const { status } = yield call(access, 'DELETE', `${root}/${encodeURIComponent(id)}`);
       if (status !== 200 && status !== 404 && status !== 401) return false;

@@ -4,15 +4,22 @@ import type { Provider } from '../../providers/provider.ts';
 import { type Caller, callerTables, requireScope, type ScopeRow, scopeColumns } from '../access.ts';
 import { Problem } from '../problem.ts';
 import type { Services } from '../services.ts';
+import { mayBeRegistered } from '../webhooks/unregister.ts';
 import { grantsLock } from './grants-lock.ts';
 import { isRevocable } from './revocable.ts';
 import { ATTEMPT_SECONDS, type RevocationRow, revokeGrant } from './revoke.ts';
 import { dataKeyColumns } from './snapshot.ts';
 
+/** Where the grant itself is left alone, there may be webhooks to take away; who registers them now is waited for. */
+async function ended(services: Services, row: EndedRow): Promise<'revoked' | 'pending'> {
+  if (row.id === null) return 'revoked';
+  return row.attempts === 0 ? 'pending' : revokeGrant(services, { ...row, is_shared: row.shared });
+}
+
 export type RevocationOutcome = 'revoked' | 'pending' | 'shared' | 'unsupported';
 
 type EndedRow = ScopeRow & { ended: boolean; shared: boolean; unsupported: boolean } & (
-    | RevocationRow
+    | (RevocationRow & { attempts: number })
     | { id: null }
   );
 
@@ -48,8 +55,10 @@ export async function disconnect(
         where peer.provider = own.provider and peer.grant_id = own.grant_id and peer.status <> 'disconnected'
           and peer.id <> own.id
       ) as shared, exists (
-        select from webhooks w where w.connection_id = own.id and (w.registered <> '[]' or w.status = 'failed' or w.lease_id is not null)
-      ) as is_told
+        select from webhooks w where w.connection_id = own.id and ${mayBeRegistered()}
+      ) as is_told, (
+        select w.check_at from webhooks w where w.connection_id = own.id and w.lease_id is not null and w.check_at > now()
+      ) as registering_until
       from own
     ),
     ended as (
@@ -67,8 +76,10 @@ export async function disconnect(
         credential, refresh_token, expires_at, under_way_until, attempts, next_attempt_at, give_up_at
       )
       select ${revocationId}, e.id, e.user_id, e.brand_id, e.tenant_id, e.provider, e.account_id, e.grant_id, e.config, e.version,
-        e.data_key_id, e.credential, case when ${isSignIn} then e.refresh_token end, e.expires_at, now() + make_interval(secs => ${ATTEMPT_SECONDS}), 1, now() + make_interval(secs => ${FIRST_ATTEMPT_SECONDS}),
-        now() + interval '24 hours'
+        e.data_key_id, e.credential, case when ${isSignIn} then e.refresh_token end, e.expires_at,
+        case when e.registering_until is null then now() + make_interval(secs => ${ATTEMPT_SECONDS}) end,
+        case when e.registering_until is null then 1 else 0 end,
+        coalesce(e.registering_until, now() + make_interval(secs => ${FIRST_ATTEMPT_SECONDS})), now() + interval '24 hours'
       from ending e join ended on ended.id = e.id
       where ((e.revocable and not e.shared) or e.is_told) and e.credential is not null
       returning *
@@ -95,8 +106,7 @@ export async function disconnect(
     select ${scopeColumns}, outcome.detail is not null as ended, coalesce((outcome.detail ->> 'shared')::boolean, false) as shared,
       coalesce((outcome.detail ->> 'unsupported')::boolean, false) as unsupported,
       r.id, r.connection_id, r.user_id, r.brand_id, r.tenant_id, r.provider, r.config, r.version, r.credential, r.refresh_token,
-      r.expires_at,
-      ${dataKeyColumns}
+      r.expires_at, r.registered, r.attempts, ${dataKeyColumns}
     from session left join scope on true left join outcome on true left join pending r on true
     left join data_keys k on k.id = r.data_key_id`;
   const { postgres } = services;
@@ -107,9 +117,7 @@ export async function disconnect(
   requireScope(rows[0]);
   const row = rows[0];
   if (!row?.ended) throw new Problem('not_connected', `${provider.name} is not connected here.`);
-  // Where the grant itself is left alone, there may be webhooks to take away.
-  const outcome =
-    row.id === null ? 'revoked' : await revokeGrant(services, { ...row, is_shared: row.shared });
+  const outcome = await ended(services, row);
   if (row.unsupported) return 'unsupported';
   return row.shared ? 'shared' : outcome;
 }

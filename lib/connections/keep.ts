@@ -9,6 +9,7 @@ import { KmsRefusal } from '../kms.ts';
 import { notice } from '../notices.ts';
 import { Problem, unavailable } from '../problem.ts';
 import type { Services } from '../services.ts';
+import { mayBeRegistered } from '../webhooks/unregister.ts';
 import { grantsLock } from './grants-lock.ts';
 import { isRevocable } from './revocable.ts';
 import { type ConnectionRow, connectionColumns, type MaybeConnection } from './row.ts';
@@ -93,6 +94,17 @@ export async function keep(
     'This connection is being changed by another request. Try again in a moment.',
   );
 }
+
+/** Nobody but its tenant opens what was sealed. */
+const sameAccount = sql`
+  tenant_id = excluded.tenant_id,
+  secret = case when w.tenant_id = excluded.tenant_id then w.secret end,
+  data_key_id = case when w.tenant_id = excluded.tenant_id then w.data_key_id end`;
+
+const anotherAccount = sql`
+  tenant_id = excluded.tenant_id, secret = null, data_key_id = null, status = 'none', error = null,
+  registered = '[]', watched = '{}', facts = '{}', routes = '{}', past_routes = w.past_routes || w.routes,
+  lease_id = null, updated_at = now()`;
 
 function isLive({ existing }: Snapshot): boolean {
   return existing !== undefined && existing.status !== 'disconnected';
@@ -199,28 +211,32 @@ async function write(
     retired as (
       insert into revocations (
         id, connection_id, user_id, brand_id, tenant_id, provider, account_id, grant_id, config, version, data_key_id,
-        credential, refresh_token, expires_at, next_attempt_at, give_up_at
+        credential, refresh_token, expires_at, next_attempt_at, give_up_at, registered
       )
       select ${uuidv7()}, old.id, old.user_id, old.brand_id, old.tenant_id, old.provider, old.account_id, old.grant_id,
         old.config, old.version, old.data_key_id, old.credential,
-        case when ${provider.auth.type === 'oauth'} then old.refresh_token end, old.expires_at, now(),
-        now() + interval '24 hours'
+        case when ${provider.auth.type === 'oauth'} then old.refresh_token end, old.expires_at,
+        -- Whoever registers webhooks there at the moment is waited for.
+        case when w.lease_id is not null then greatest(w.check_at, now()) else now() end,
+        now() + interval '24 hours', coalesce(w.registered, '[]')
       from connections old join written on written.id = old.id and old.version = ${existing?.version ?? null}::integer
-      where ${isLive(snapshot)} and ${isRevocable(provider, sql`old.config`)} and old.credential is not null
-        and old.grant_id <> written.grant_id
-        and not exists (
+        left join webhooks w on w.connection_id = old.id
+      where ${isLive(snapshot)} and old.credential is not null and old.grant_id <> written.grant_id and (
+        (${isRevocable(provider, sql`old.config`)} and not exists (
           select from connections other
           where other.provider = old.provider and other.grant_id = old.grant_id
             and other.status <> 'disconnected' and other.id <> old.id
-        )
+        ))
+        or ${mayBeRegistered()}
+      )
       returning id
     ),
     hooks as (
       insert into webhooks as w (connection_id, provider, status, tenant_id)
       select written.id, written.provider, 'none', written.tenant_id from written where ${provider.webhooks !== undefined}
       on conflict (connection_id) do update set check_at = now(), failures = 0,
-        -- What one account had watched is not another's to watch.
-        watched = case when ${existing?.accountId !== keepable.account.id} then '{}' else w.watched end
+        -- What stood and was watched at one account is nothing of another's.
+        ${existing?.accountId === keepable.account.id ? sameAccount : anotherAccount}
     ),
     recovered as (select written.* from written where ${existing?.status === 'reauthorization_required'}),
     made as (select written.* from written where ${existing?.status !== 'reauthorization_required'}),

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { Access, Config, Provider } from '../../providers/provider.ts';
+import type { Access, Config, Provider, Registered } from '../../providers/provider.ts';
 import { findProvider, requireClient } from '../catalog.ts';
 import { OutboundError, send } from '../outbound.ts';
 import { Problem } from '../problem.ts';
@@ -22,6 +22,8 @@ export type RevocationRow = SealedRow & {
   id: string;
   config: Access['config'];
   expires_at: Date | null;
+  /** What was registered, where the connection is another account's by now. */
+  registered: Registered[] | null;
   /** A connection stands on the grant again: the token may be ended, the grant may not. */
   is_shared?: boolean;
 };
@@ -57,7 +59,8 @@ export async function claimRevocation(
       returning *
     )
     select claimed.id, claimed.connection_id, claimed.user_id, claimed.brand_id, claimed.tenant_id, claimed.provider,
-      claimed.config, claimed.version, claimed.credential, claimed.refresh_token, claimed.expires_at, exists (
+      claimed.config, claimed.version, claimed.credential, claimed.refresh_token, claimed.expires_at,
+      claimed.registered, exists (
         select from connections c
         where c.provider = claimed.provider and c.grant_id = claimed.grant_id and c.status <> 'disconnected'
       ) as is_shared, ${dataKeyColumns}
@@ -160,8 +163,7 @@ async function endGrant(services: Services, row: RevocationRow): Promise<string 
     if (credential === undefined) return undefined;
     const access = { credential, config: row.config, client };
     const goAlong = provider.webhooks?.endsWithGrant && !row.is_shared;
-    if (!goAlong && !(await unregister(services, provider, row.connection_id, access)))
-      return 'webhooks_not_removed';
+    if (!goAlong && !(await unregister(services, provider, row, access))) return 'webhooks_not_removed';
     if (!ending) return undefined;
     const request = ending.request(access);
     const answer = await send(request, services.meter);

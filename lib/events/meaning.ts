@@ -9,6 +9,9 @@ import type { Services } from '../services.ts';
 export interface Meant {
   connection_id: string;
   tenant_id: string;
+  user_id: string;
+  brand_id: string | null;
+  account_id: string;
   provider: string;
   occurred_at: Date;
   data: string;
@@ -50,10 +53,7 @@ async function confirm(services: Services, event: Meant): Promise<void> {
     update webhooks set check_at = least(check_at, now()) where connection_id = ${event.connection_id}::uuid`);
 }
 
-/**
- * https://shopify.dev/docs/apps/build/privacy-law-compliance: what is kept of a customer is in payloads, of whichever
- * connection to the account.
- */
+/** https://shopify.dev/docs/apps/build/privacy-law-compliance: what is kept of a customer is in payloads. */
 async function forgetCustomer({ postgres }: Services, event: Meant): Promise<void> {
   const patterns = marksOf(event.data).map((mark) => {
     const literal = mark.replaceAll(/[^\w\s]/g, '\\$&');
@@ -61,10 +61,8 @@ async function forgetCustomer({ postgres }: Services, event: Meant): Promise<voi
   });
   await postgres.rows(sql`
     with forgotten as (
-      update events e set data = ${REDACTED}
-      from connections c
-      where c.id = ${event.connection_id}::uuid and e.provider = c.provider and e.account_id = c.account_id
-        and e.topic is not null and e.data ~ any (${patterns}::text[])
+      update events set data = ${REDACTED}
+      where ${isOfAccount(event)} and data ~ any (${patterns}::text[])
       returning 1
     )
     ${audit(event, 'customer_redacted')}`);
@@ -73,10 +71,8 @@ async function forgetCustomer({ postgres }: Services, event: Meant): Promise<voi
 async function forgetAccount({ postgres }: Services, event: Meant): Promise<void> {
   await postgres.rows(sql`
     with forgotten as (
-      update events e set data = ${REDACTED}
-      from connections c
-      where c.id = ${event.connection_id}::uuid and e.provider = c.provider and e.account_id = c.account_id
-        and e.topic is not null
+      update events set data = ${REDACTED}
+      where ${isOfAccount(event)}
       returning 1
     )
     ${audit(event, 'account_redacted')}`);
@@ -84,12 +80,19 @@ async function forgetAccount({ postgres }: Services, event: Meant): Promise<void
 
 const REDACTED = '{"redacted":true}';
 
-function audit(event: Meant, action: string) {
+function isOfAccount({ connection_id, account_id }: Meant) {
+  return sql`connection_id = ${connection_id}::uuid and account_id = ${account_id} and topic is not null`;
+}
+
+function audit(
+  event: Meant,
+  action: string,
+  detail = sql`jsonb_build_object('events', (select count(*) from forgotten))`,
+) {
   return sql`
     insert into audit_log (tenant_id, user_id, brand_id, connection_id, provider, action, detail)
-    select c.tenant_id, c.user_id, c.brand_id, c.id, c.provider, ${action},
-      jsonb_build_object('events', (select count(*) from forgotten))
-    from connections c where c.id = ${event.connection_id}::uuid`;
+    select ${event.tenant_id}::uuid, ${event.user_id}::uuid, ${event.brand_id}::uuid, ${event.connection_id}::uuid,
+      ${event.provider}, ${action}, ${detail}`;
 }
 
 /** By what a payload names a customer. Numbers are taken as they are written: JSON.parse would change a long one. */
@@ -104,10 +107,7 @@ function marksOf(data: string): string[] {
 
 /** A person answers those; the operator finds the request in the audit log, and its payload in the event. */
 async function passOn({ postgres }: Services, event: Meant): Promise<void> {
-  await postgres.rows(sql`
-    insert into audit_log (tenant_id, user_id, brand_id, connection_id, provider, action)
-    select c.tenant_id, c.user_id, c.brand_id, c.id, c.provider, 'customer_data_requested'
-    from connections c where c.id = ${event.connection_id}::uuid`);
+  await postgres.rows(audit(event, 'customer_data_requested', sql`'{}'::jsonb`));
   const about = { provider_id: event.provider, connection_id: event.connection_id };
   console.error(JSON.stringify({ level: 'error', event: 'customer_data_requested', ...about }));
 }

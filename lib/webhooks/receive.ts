@@ -107,18 +107,36 @@ export async function storeForAll(
   { told, text, hash }: Received,
 ): Promise<string[]> {
   if (told.route === undefined) return [];
-  // What is to be forgotten is so in connections that have ended, too.
   const isLasting = told.meaning?.startsWith('forget') || told.meaning === 'customer_asks';
   const id = uuidv7();
   const rows = await postgres.rows(sql<{ id: string; status: string }>`
     with target as (
-      select c.* from webhooks w join connections c on c.id = w.connection_id
-      where w.routes @> ${[told.route]}::text[] and w.provider = ${provider.id}
-        and (${isLasting} or c.status <> 'disconnected')
+      ${isLasting ? everConnected(provider, told) : connected(provider, told)}
     )
     ${insertEvents(told, text, hash, sql`(left(${id}, 24) || right(md5(t.id::text), 12))::uuid`)}
     from target t on conflict do nothing returning id, status`);
   return rows.filter(({ status }) => status === 'pending').map((row) => row.id);
+}
+
+function connected({ id }: Provider, { route }: Told) {
+  return sql`
+    select c.id, c.provider, c.tenant_id, c.user_id, c.brand_id, c.account_id
+    from webhooks w join connections c on c.id = w.connection_id
+    where w.routes @> ${[route]}::text[] and w.provider = ${id} and c.status <> 'disconnected'`;
+}
+
+/** What has ended, or is another account's by now, may still have been told something of this one. */
+function everConnected({ id }: Provider, { route, account }: Told) {
+  return sql`
+    select w.connection_id as id, w.provider, o.tenant_id, o.user_id, o.brand_id, coalesce(${account ?? null}, o.account_id) as account_id
+    from webhooks w join lateral (
+      (select c.tenant_id, c.user_id, c.brand_id, c.account_id from connections c where c.id = w.connection_id)
+      union all
+      (select e.tenant_id, e.user_id, e.brand_id, e.account_id from events e
+       where e.connection_id = w.connection_id and e.topic is not null limit 1)
+      limit 1
+    ) o on true
+    where w.provider = ${id} and (w.routes @> ${[route]}::text[] or w.past_routes @> ${[route]}::text[])`;
 }
 
 /** An insert into `events` from a table `t` of connections, without its `from`. */

@@ -84,7 +84,16 @@ export async function withWebhooks(
 /** The ids of connections whose webhooks are to be looked after. */
 export async function dueWebhooks({ postgres }: Services, limit: number): Promise<string[]> {
   const rows = await postgres.rows(sql<{ connection_id: string }>`
-    select connection_id from webhooks where check_at <= now() order by check_at limit ${limit}`);
+    with due as (
+      select w.connection_id, c.id is not null as is_live
+      from webhooks w left join connections c on c.id = w.connection_id and c.status = 'connected'
+      where w.check_at <= now() order by w.check_at limit ${limit}
+    ),
+    -- Nobody is to be told of what has ended.
+    idle as (
+      update webhooks w set check_at = 'infinity' from due where w.connection_id = due.connection_id and not due.is_live
+    )
+    select connection_id from due where is_live`);
   return rows.map((row) => row.connection_id);
 }
 
@@ -93,9 +102,10 @@ async function claim({ postgres }: Services, connectionId: string): Promise<Clai
   const [row] = await postgres.rows(sql<Claimed>`
     with claimed as (
       update webhooks w set lease_id = ${leaseId}::uuid,
-        check_at = case when c.status = 'connected' then now() + make_interval(secs => ${LEASE_SECONDS}) else 'infinity' end
+        check_at = now() + make_interval(secs => ${LEASE_SECONDS})
       from connections c
       where w.connection_id = ${connectionId}::uuid and c.id = w.connection_id and w.check_at <= now()
+        and c.status = 'connected' and c.credential is not null
       returning w.*
     )
     select c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version, c.credential, c.refresh_token,
@@ -192,6 +202,11 @@ async function write(services: Services, row: Claimed, outcome: Registration): P
       : null;
   const message = isLimited ? 'There were too many requests. It is tried again.' : error;
   await services.postgres.rows(sql`
+    -- Who has ended it meanwhile waits for us.
+    with awaited as (
+      update revocations set next_attempt_at = now()
+      where connection_id = ${row.connection_id}::uuid and attempts = 0 and next_attempt_at > now()
+    )
     update webhooks set
       status = ${status}, error = ${message}, failures = case when ${isWell} then 0 else failures + 1 end,
       registered = coalesce(${made ? JSON.stringify(made.registered) : null}::jsonb, registered),

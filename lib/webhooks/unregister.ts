@@ -1,33 +1,60 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { Access, Provider, Registered } from '../../providers/provider.ts';
 import { hold } from '../dialogue.ts';
 import type { Services } from '../services.ts';
 import { webhookUrl } from './url.ts';
 
+/** SQL: whether something may stand at the provider by a row `w` of `webhooks`. */
+export function mayBeRegistered(): RawBuilder<boolean> {
+  return sql<boolean>`(w.registered <> '[]' or w.status = 'failed' or w.lease_id is not null)`;
+}
+
+/** Whose webhooks are to go: a connection's that has ended, or those of the account before, where it goes on. */
+interface Ended {
+  connection_id: string;
+  /** Null where the connection has ended, and its row in `webhooks` tells. */
+  registered: Registered[] | null;
+}
+
+interface Row {
+  registered: Registered[];
+  status: string;
+  is_unsettled: boolean;
+}
+
 /** Takes away what was registered, with a credential that still works. True once nothing is left. */
 export async function unregister(
   services: Services,
   provider: Provider,
-  connectionId: string,
+  ended: Ended,
   access: Access,
 ): Promise<boolean> {
   const { webhooks } = provider;
-  if (!webhooks) return true;
-  const [row] = await services.postgres.rows(
-    sql<{
-      registered: Registered[];
-      status: string;
-    }>`select registered, status from webhooks where connection_id = ${connectionId}::uuid`,
+  if (!webhooks?.unregister) return true;
+  const [row] = await services.postgres.rows(sql<Row>`
+    select w.registered, w.status, exists (
+      select from connections c where c.id = w.connection_id and c.status <> 'disconnected'
+    ) and (w.lease_id is not null or w.check_at <= now() or w.status = 'failed') as is_unsettled
+    from webhooks w where w.connection_id = ${ended.connection_id}::uuid`);
+  const kept = ended.registered && row ? row.registered : [];
+  const all = ended.registered ?? row?.registered ?? [];
+  const registered = all.filter(({ id }) => !kept.some((each) => each.id === id));
+  // What has failed, or was under way, may have been made all the same.
+  const hasUnknown = ended.registered ? all.length === 0 : row?.status === 'failed';
+  const isUnclear = hasUnknown && !webhooks.choices && !webhooks.clientSecrets;
+  // What stands now may yet turn out to be another's.
+  const isInUse = registered.length < all.length || isUnclear;
+  if (ended.registered && isInUse && row?.is_unsettled) return false;
+  if (registered.length === 0 && !isUnclear) return true;
+  const url = webhookUrl(services, provider, ended.connection_id);
+  const { result: isGone } = await hold(
+    webhooks.unregister(access, { registered, url, kept }),
+    services.meter,
   );
-  // What has failed may have been made all the same.
-  const isUnclear = row?.status === 'failed' && !webhooks.choices && !webhooks.clientSecrets;
-  if (!row || (row.registered.length === 0 && !isUnclear)) return true;
-  const url = webhookUrl(services, provider, connectionId);
-  const { result: isGone } = await hold(webhooks.unregister(access, row.registered, url), services.meter);
-  if (!isGone) return false;
+  if (!isGone || ended.registered) return isGone;
   await services.postgres.rows(sql`
     update webhooks set registered = '[]', status = 'none', error = null, secret = null, data_key_id = null,
       updated_at = now()
-    where connection_id = ${connectionId}::uuid`);
+    where connection_id = ${ended.connection_id}::uuid`);
   return true;
 }
