@@ -142,6 +142,7 @@ alter table events alter column data set default '{}';
 alter table events add column if not exists topic text; -- by the provider's own name; null of a connection's own events
 alter table events add column if not exists delivery_id text; -- as the provider names the delivery, or the signed event
 alter table events add column if not exists meaning text; -- what it says of the connection itself, until that is done
+alter table events add column if not exists subject text; -- what it is about, and as of when
 alter table events add column if not exists body_hash bytea; -- SHA-256, where nothing signed names the delivery
 -- `kept`: the agent is not told. `dead`: it was told as often as it may be, and never took it.
 alter table events add column if not exists status text not null default 'pending'
@@ -186,6 +187,8 @@ create index if not exists webhooks_by_route on webhooks using gin (routes);
 create index if not exists webhooks_by_data_key on webhooks (data_key_id);
 -- Of accounts that others have taken the place of: what they want forgotten may be kept still.
 alter table webhooks add column if not exists past_routes text[] not null default '{}';
+-- Up to when all that happened is known to have been told.
+alter table webhooks add column if not exists complete_until timestamptz;
 create index if not exists webhooks_by_past_route on webhooks using gin (past_routes);
 
 -- Where a tenant's agent takes its events; without a row, where the Worker is told.
@@ -195,6 +198,12 @@ create table if not exists agents (
   data_key_id uuid references data_keys (id) on delete set null,
   secret bytea not null, -- envelope: what events are signed with
   updated_at timestamptz not null default now()
+);
+
+-- When something was done last, or up to when.
+create table if not exists marks (
+  name text primary key,
+  at timestamptz not null
 );
 
 -- States that were presented to a callback: who inserts the row has won (RFC 6749 section 10.12).

@@ -13,6 +13,20 @@ export async function hold<Result>(
   dialogue: Dialogue<Result>,
   meter: Meter,
 ): Promise<{ result: Result; answer: Answer }> {
+  const { result, answer } = await run(dialogue, meter);
+  if (!answer) throw new Error('a dialogue without a request');
+  return { result, answer };
+}
+
+/** The same for its result alone, which may take no request. */
+export async function resultOf<Result>(dialogue: Dialogue<Result>, meter: Meter): Promise<Result> {
+  return (await run(dialogue, meter)).result;
+}
+
+async function run<Result>(
+  dialogue: Dialogue<Result>,
+  meter: Meter,
+): Promise<{ result: Result; answer: Answer | undefined }> {
   const until = Date.now() + DIALOGUE_MS;
   let step = dialogue.next();
   let answer: Answer | undefined;
@@ -22,6 +36,5 @@ export async function hold<Result>(
     answer = await send(step.value, meter, left);
     step = dialogue.next(answer);
   }
-  if (!answer) throw new Error('a dialogue without a request');
   return { result: step.value, answer };
 }

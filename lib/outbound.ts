@@ -37,13 +37,10 @@ export async function send(request: HttpRequest, meter: Meter, leftMs = DEADLINE
       await response.body?.cancel();
       throw new OutboundError('redirect');
     }
-    const bytes = await readBounded(response.body, MAX_ANSWER_BYTES);
+    const bytes = await readBounded(response.body, request.maxBytes ?? MAX_ANSWER_BYTES);
     if (!bytes) throw new OutboundError('too_large');
-    return {
-      status: response.status,
-      headers: response.headers,
-      json: parseJson(new TextDecoder().decode(bytes)),
-    };
+    const text = new TextDecoder().decode(bytes);
+    return { status: response.status, headers: response.headers, text, json: parseJson(text) };
   } catch (error) {
     if (error instanceof OutboundError) throw error;
     throw new OutboundError(signal.aborted ? 'timeout' : 'network');

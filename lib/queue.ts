@@ -37,7 +37,9 @@ export async function sendEvents({ env }: Services, ids: readonly string[], dela
 
 /** Sends pointers to connections whose webhooks are to be looked after. */
 export async function sendWebhooks({ env }: Services, ids: readonly string[]): Promise<void> {
-  await env.REVOCATIONS.sendBatch(ids.map((id) => ({ body: { kind: 'webhook', id } })));
+  const messages = ids.map((id) => ({ body: { kind: 'webhook', id } }));
+  for (let at = 0; at < messages.length; at += 100)
+    await env.REVOCATIONS.sendBatch(messages.slice(at, at + 100));
 }
 
 /** Seconds before a token is first settled; the queue's own retry delay follows. */

@@ -1,10 +1,12 @@
 import * as z from 'zod';
+import { call } from './github-api.ts';
+import { appAssertion, redeliver, redeliverAll } from './github-redelivery.ts';
 import {
   type Access,
   type Answer,
-  bearer,
   fromHex,
-  getJson,
+  type HttpRequest,
+  type Missed,
   type Registered,
   type Registration,
   type Told,
@@ -14,12 +16,6 @@ import {
 } from './provider.ts';
 
 const events = ['push', 'pull_request', 'deployment_status'];
-
-const headers = {
-  accept: 'application/vnd.github+json',
-  'user-agent': 'Reeve-Connectors',
-  'x-github-api-version': '2026-03-10',
-};
 
 const repository = z.object({ full_name: z.string() });
 const times = z.object({
@@ -176,6 +172,7 @@ export const repositoryHooks = {
         : undefined;
     return { registered: kept, secret, ...(failed !== undefined && { failed }) };
   },
+  missed: redeliverAll,
   *unregister(access, { registered }) {
     for (const { id, target } of registered) {
       const { status } = yield call(access, 'DELETE', `/repos/${target}/hooks/${id}`);
@@ -190,6 +187,14 @@ export const repositoryHooks = {
 export const appWebhook = {
   ...common,
   clientSecrets: ({ settings }) => [settings.APP_WEBHOOK_SECRET, settings.APP_WEBHOOK_SECRET_BEFORE],
+  missedByApp: {
+    assertion: appAssertion,
+    *ask(assertion, { since, until }): Generator<HttpRequest, Missed, Answer> {
+      const end = yield* redeliver(assertion, '/app/hook/deliveries', { since, until });
+      if (end === 'limited') return { unable: true };
+      return { deliveries: [], until: end ?? until, hasMore: end !== undefined };
+    },
+  },
   *register(access): Generator<ReturnType<typeof call>, Registration, Answer> {
     const answer = yield call(access, 'GET', '/user/installations?per_page=100');
     const found = installations.safeParse(answer.json).data?.installations;
@@ -269,20 +274,4 @@ function isLimited({ headers: given }: Answer): boolean {
 /** Names of repositories know no case. */
 function isSame(a: string | undefined, b: string): boolean {
   return a?.toLowerCase() === b.toLowerCase();
-}
-
-function call(
-  { credential }: Access,
-  method: 'GET' | 'POST' | 'PATCH' | 'DELETE',
-  path: string,
-  body?: object,
-) {
-  const request = getJson(`https://api.github.com${path}`, { ...headers, ...bearer(credential) });
-  if (!body) return { ...request, method };
-  return {
-    ...request,
-    method,
-    headers: { ...request.headers, 'content-type': 'application/json' },
-    body: JSON.stringify(body),
-  };
 }

@@ -1,12 +1,11 @@
 import * as z from 'zod';
+import { call, headers } from './github-api.ts';
 import { appWebhook, repositoryHooks } from './github-webhooks.ts';
 import {
   type Access,
   type Answer,
-  bearer,
   clientSecretBasic,
   type Finding,
-  getJson,
   type OAuth2,
   type OAuthClient,
   type Provider,
@@ -16,15 +15,6 @@ import {
   scopeList,
   type TokenResult,
 } from './provider.ts';
-
-const apiVersion = '2026-03-10';
-
-/** https://docs.github.com/en/rest/using-the-rest-api/getting-started-with-the-rest-api#user-agent */
-const headers = {
-  accept: 'application/vnd.github+json',
-  'user-agent': 'Reeve-Connectors',
-  'x-github-api-version': apiVersion,
-};
 
 const user = z.object({ id: z.number().int().positive(), login: z.string().min(1) });
 
@@ -127,8 +117,8 @@ export const githubApp = {
   },
 } satisfies Provider;
 
-function api(path: string, token: string) {
-  return getJson(`https://api.github.com${path}`, { ...headers, ...bearer(token) });
+function api(path: string, credential: string) {
+  return call({ credential }, 'GET', path);
 }
 
 function tokenRequest(client: OAuthClient, grant: Record<string, string | undefined>) {

@@ -80,10 +80,10 @@ export interface KeyGrant {
   dead: readonly string[];
 }
 
-/** A JWT signed RS256 (RFC 7515) with a PKCS#8 private key in PEM; `iat` and `exp` are added when it is signed. */
+/** A JWT signed RS256 (RFC 7515) with a private key in PEM; `iat` and `exp` are added when it is signed. */
 export interface Assertion {
   privateKey: string;
-  keyId: string;
+  keyId?: string;
   claims: Readonly<Record<string, string>>;
   /** Seconds from `iat` to `exp`. */
   lifetime: number;
@@ -189,12 +189,15 @@ export interface HttpRequest {
   url: string;
   headers: Record<string, string>;
   body?: string;
+  /** Of the answer, where it may be more than is read of others. */
+  maxBytes?: number;
 }
 
 /** What came back, read to a bound. `json` is undefined where the body is no JSON. */
 export interface Answer {
   status: number;
   headers: Headers;
+  text: string;
   json: unknown;
 }
 
@@ -272,6 +275,13 @@ export interface Webhooks {
    * own.
    */
   unregister?: (access: Access, ended: EndedWebhooks) => Dialogue<boolean>;
+  /** Asks for what we may have been told in vain, and has it told again where that can be had. */
+  missed?: (access: Access, gap: Gap) => Dialogue<Missed>;
+  /** The same for what the app as a whole is told: as whom the app signs in (RFC 7519), and what it asks with that. */
+  missedByApp?: {
+    assertion: (client: OAuthClient) => Assertion | undefined;
+    ask: (assertion: string, gap: Gap) => Dialogue<Missed>;
+  };
 }
 
 /** HMAC-SHA-256 over the body, by a secret that both know. */
@@ -307,6 +317,8 @@ export interface Told {
   id?: string;
   /** Whether the id is signed, so that nobody else can choose it. */
   isIdSigned?: true;
+  /** What it is about, and as of when: two deliveries of a topic that say the same of it say nothing new. */
+  subject?: string;
   occurredAt?: Date;
   /** Must be so of the connection: its config, and the facts of its registration. */
   facts: Readonly<Record<string, string | boolean>>;
@@ -332,6 +344,32 @@ export interface WantedWebhooks {
   registered: readonly Registered[];
   /** What its owner has chosen to watch. */
   watched: readonly string[];
+}
+
+/** Time within which something may have been missed. */
+export interface Gap {
+  since: Date;
+  until: Date;
+  /** What has stood at the provider. */
+  registered: readonly Registered[];
+}
+
+export type Missed =
+  | {
+      /** What happened and may not be known; what is known is told by its id or subject. */
+      deliveries: MissedDelivery[];
+      /** Up to where it was looked for. */
+      until: Date;
+      /** Whether there is more to be had at once. */
+      hasMore: boolean;
+    }
+  /** The provider does not tell, now or ever. */
+  | { unable: true };
+
+export interface MissedDelivery {
+  /** JSON, as it would have come. */
+  text: string;
+  told: Told;
 }
 
 export interface EndedWebhooks {

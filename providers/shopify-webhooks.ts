@@ -1,16 +1,7 @@
 import * as z from 'zod';
-import {
-  type Access,
-  type Answer,
-  postJson,
-  type Registered,
-  type Registration,
-  type Told,
-  type WebhookMac,
-  type Webhooks,
-} from './provider.ts';
-
-const apiVersion = '2026-10';
+import type { Access, Answer, Registered, Registration, Told, WebhookMac, Webhooks } from './provider.ts';
+import { ask, isThrottled } from './shopify-api.ts';
+import { missedChanges, subjectOf } from './shopify-missed.ts';
 
 /**
  * Topics that every shop is asked for: as the API names them, as deliveries do, and what the agent is told. The header
@@ -79,10 +70,6 @@ const creation = z.object({
     }),
   }),
 });
-const refusal = z.object({
-  errors: z.array(z.object({ extensions: z.object({ code: z.string() }).optional() })),
-});
-
 /** https://shopify.dev/docs/apps/build/webhooks/subscribe/https#step-2-validate-the-origin-of-your-webhook-to-ensure-its-coming-from-shopify */
 function readMac(header: string): WebhookMac | undefined {
   // 32 bytes in base64, in their one spelling.
@@ -121,6 +108,7 @@ export const shopifyWebhooks = {
       topic: read.topic,
       ...(isTold && { type: known.type }),
       id: read.id,
+      ...subjectOf(read.topic, json),
       ...(read.at !== undefined && { occurredAt: new Date(read.at) }),
       facts: { shop: read.shop },
       account: read.shop,
@@ -154,6 +142,7 @@ export const shopifyWebhooks = {
       failed: `Shopify does not tell us of ${names}: the app lacks a permission. Connect Shopify again and allow what it asks for.`,
     };
   },
+  missed: missedChanges,
   *unregister(access, { registered }) {
     for (const { id } of registered) {
       const answer = yield ask(
@@ -187,19 +176,6 @@ function standingAt({ status, json }: Answer, url: string): Registered[] | undef
   return found.data.webhookSubscriptions.nodes
     .filter((node) => node.uri === url)
     .map(({ id, topic }) => ({ id, target: topic }));
-}
-
-function ask({ credential, config }: Access, query: string, variables: object) {
-  return postJson(
-    `https://${config.shop}/admin/api/${apiVersion}/graphql.json`,
-    { query, variables },
-    { 'x-shopify-access-token': credential },
-  );
-}
-
-function isThrottled({ status, json }: Answer): boolean {
-  const errors = refusal.safeParse(json).data?.errors ?? [];
-  return status === 429 || errors.some((error) => error.extensions?.code === 'THROTTLED');
 }
 
 function failed(answer: Answer): Registration {

@@ -9,9 +9,8 @@ import {
   readTokenResponse,
   type TokenResult,
 } from './provider.ts';
+import { ask } from './shopify-api.ts';
 import { shopifyWebhooks } from './shopify-webhooks.ts';
-
-const apiVersion = '2026-10';
 
 const probe = z.object({
   data: z.object({
@@ -100,11 +99,8 @@ export const shopify = {
       granted.includes(asked) || granted.includes(asked.replace(/^read_/, 'write_')),
   },
   *probe({ credential, config }) {
-    const answer = yield postJson(
-      `https://${config.shop}/admin/api/${apiVersion}/graphql.json`,
-      { query: '{ shop { id name myshopifyDomain } currentAppInstallation { accessScopes { handle } } }' },
-      { 'x-shopify-access-token': credential },
-    );
+    const query = '{ shop { id name myshopifyDomain } currentAppInstallation { accessScopes { handle } } }';
+    const answer = yield ask({ credential, config }, query);
     const body = probe.safeParse(answer.json);
     if (answer.status !== 200 || !body.success) return refused(answer);
     const { shop, currentAppInstallation } = body.data.data;

@@ -2,46 +2,16 @@ import * as z from 'zod';
 import {
   type Access,
   type Answer,
-  bearer,
   fromHex,
-  getJson,
-  postForm,
   type Registration,
   type WebhookMac,
   type Webhooks,
 } from './provider.ts';
+import { apiVersion, call } from './stripe-api.ts';
+import { readEvent, types } from './stripe-events.ts';
+import { missedEvents } from './stripe-missed.ts';
 
-const apiVersion = '2026-10-28.endive';
 const root = 'https://api.stripe.com/v1/webhook_endpoints';
-
-const types = new Map([
-  ['payment_intent.succeeded', 'stripe.payment.succeeded'],
-  ['customer.subscription.updated', 'stripe.subscription.updated'],
-  ['invoice.created', 'stripe.invoice.created'],
-]);
-
-const eventType = /^[\w.]{1,200}$/;
-
-/** https://docs.stripe.com/api/events/object; thin events have another `object`, and go elsewhere. */
-const event = z.object({
-  id: z.string().regex(/^evt_\w{1,250}$/),
-  object: z.literal('event'),
-  type: z.string().regex(eventType),
-  livemode: z.boolean(),
-  created: z.number().int().nonnegative().max(253_402_300_799),
-  /** Of an account that is connected to the endpoint's, which is none of ours. */
-  account: z.never().optional(),
-});
-/** What a body may be besides. */
-const other = z.object({
-  id: z
-    .string()
-    .regex(/^\w{1,255}$/)
-    .optional()
-    .catch(undefined),
-  type: z.string().regex(eventType).optional().catch(undefined),
-  livemode: z.boolean().optional().catch(undefined),
-});
 
 const endpoint = z.object({
   id: z.string().min(1),
@@ -69,26 +39,7 @@ function readMac(header: string): WebhookMac | undefined {
 export const stripeWebhooks = {
   maxBytes: 1_000_000,
   signature: { header: 'stripe-signature', read: readMac, tolerance: 300 },
-  read({ json }) {
-    const body = event.safeParse(json).data;
-    if (!body) {
-      const { id, type = 'unknown', livemode } = other.safeParse(json).data ?? {};
-      return {
-        topic: type,
-        ...(id !== undefined && { id, isIdSigned: true }),
-        facts: livemode === undefined ? {} : { livemode },
-      };
-    }
-    const type = types.get(body.type);
-    return {
-      topic: body.type,
-      ...(type !== undefined && { type }),
-      id: body.id,
-      isIdSigned: true,
-      occurredAt: new Date(body.created * 1000),
-      facts: { livemode: body.livemode },
-    };
-  },
+  read: readEvent,
   *register(
     access,
     { url, registered, isSecretKnown },
@@ -126,6 +77,7 @@ export const stripeWebhooks = {
     }
     return listed.status === 200 || registered.length > 0;
   },
+  missed: missedEvents,
 } satisfies Webhooks;
 
 function wanted(): Record<string, string> {
@@ -151,16 +103,6 @@ function adopt({ id, livemode }: z.infer<typeof endpoint>, isEnabled: boolean): 
           'Stripe has switched our webhook off. Switch it on in the Stripe Dashboard under Developers, Webhooks.',
       };
   return { registered: [{ id }], facts: { livemode }, ...failed };
-}
-
-function call(
-  { credential }: Access,
-  method: 'GET' | 'POST' | 'DELETE',
-  url: string,
-  fields?: Record<string, string>,
-) {
-  const headers = { ...bearer(credential), 'stripe-version': apiVersion };
-  return method === 'POST' ? postForm(url, fields ?? {}, headers) : { ...getJson(url, headers), method };
 }
 
 function failed({ status, json }: Answer): Registration {

@@ -7,12 +7,13 @@ import { tellEndings } from '../../lib/refresh/ending.ts';
 import { unspill } from '../../lib/refresh/spill.ts';
 import { openServices, type Services } from '../../lib/services.ts';
 import { sweep } from '../../lib/sweep.ts';
+import { recoverMissedByApps } from '../../lib/webhooks/missed.ts';
 import { dueWebhooks } from '../../lib/webhooks/registration.ts';
 import { unspillDeliveries } from '../../lib/webhooks/spill.ts';
 
 /** Revocations handed to the queue at one firing; the rest is due at the next. */
 const REVOCATIONS_PER_FIRING = 100;
-const WEBHOOKS_PER_FIRING = 100;
+const WEBHOOKS_PER_FIRING = 1_000;
 /** As many as are told in a minute, and more. */
 const EVENTS_PER_FIRING = 5_000;
 
@@ -36,6 +37,7 @@ const jobs: Record<string, (services: Services) => Promise<Record<string, number
     if (due.length > 0) await sendWebhooks(services, due);
     return { queued: due.length };
   },
+  missed: async (services) => ({ asked: await recoverMissedByApps(services) }),
   ending: async (services) => ({ told: await tellEndings(services) }),
   sweep,
 };

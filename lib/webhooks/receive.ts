@@ -145,11 +145,11 @@ function insertEvents(told: Told, text: string, hash: Uint8Array, id: ReturnType
   return sql`
     insert into events (
       id, type, provider, connection_id, tenant_id, user_id, brand_id, account_id, occurred_at, data, topic, delivery_id,
-      body_hash, meaning, status
+      subject, body_hash, meaning, status
     )
     select ${id}, ${told.type ?? ''}, t.provider, t.id, t.tenant_id, t.user_id, t.brand_id, t.account_id,
       coalesce(${told.occurredAt ?? null}::timestamptz, now()), ${text}, ${told.topic}, ${told.id ?? null},
-      ${told.isIdSigned ? null : hash}::bytea, ${told.meaning ?? null}, ${isTold ? 'pending' : 'kept'}`;
+      ${told.subject ?? null}, ${told.isIdSigned ? null : hash}::bytea, ${told.meaning ?? null}, ${isTold ? 'pending' : 'kept'}`;
 }
 
 function badSignature(): Problem {

@@ -1,16 +1,17 @@
 import { sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
-import type { Config, Provider, Registered, Registration } from '../../providers/provider.ts';
+import type { Access, Config, Provider, Registered, Registration } from '../../providers/provider.ts';
 import { randomBytes, toBase64url } from '../bytes.ts';
 import { findClient, findProvider } from '../catalog.ts';
 import type { ConnectionRow } from '../connections/row.ts';
 import { openCredential, openKey, type SealedRow } from '../connections/sealed.ts';
 import { dataKeyColumns } from '../connections/snapshot.ts';
-import { hold } from '../dialogue.ts';
+import { resultOf } from '../dialogue.ts';
 import { seal } from '../envelope.ts';
 import { OutboundError } from '../outbound.ts';
 import { Problem } from '../problem.ts';
 import type { Services } from '../services.ts';
+import { type Completeness, recoverMissed } from './missed.ts';
 import { openSecret, type SealedSecret, secretBinding } from './secrets.ts';
 import { webhookUrl } from './url.ts';
 
@@ -18,6 +19,9 @@ const LEASE_SECONDS = 60;
 const DAY = 86_400;
 const FIRST_RETRY = 300;
 const LAST_RETRY = 6 * 3_600;
+/** While there is more to be asked for. */
+const SOON = 60;
+const HOUR_MS = 3_600_000;
 
 /** A connection's webhooks, and what they are looked after with. */
 interface Claimed extends SealedRow {
@@ -32,6 +36,8 @@ interface Claimed extends SealedRow {
   secret_key_wrapped: Uint8Array;
   secret_version: number;
   failures: number;
+  /** Up to when all that happened is known. */
+  complete_until: Date | null;
   lease_id: string;
 }
 
@@ -43,23 +49,56 @@ export interface Outcome {
 }
 
 /**
- * Sees to it that a connection's provider tells us what happens there: two statements, and what the provider takes.
- * Undefined where it is not due, or somebody is at it. Never throws for the outside: what did not work stands in the
- * row, and is tried again.
+ * Sees to it that a connection's provider tells us what happens there, and asks for what it has told in vain: two
+ * statements, what the provider takes, and a statement for each 200 events that were missed. Undefined where it is not
+ * due, or somebody is at it. Never throws for the outside: what did not work stands in the row, and is tried again.
+ * Where somebody waits (`isWaitedFor`), what was missed is asked for later.
  */
-export async function lookAfter(services: Services, connectionId: string): Promise<Outcome | undefined> {
+export async function lookAfter(
+  services: Services,
+  connectionId: string,
+  { isWaitedFor = false } = {},
+): Promise<Outcome | undefined> {
   const row = await claim(services, connectionId);
   if (!row) return undefined;
   const provider = findProvider(services.env, row.provider);
   if (!provider?.webhooks) return undefined;
-  let outcome: Registration;
   try {
-    outcome = await register(services, provider, row);
+    const access = await accessOf(services, provider, row);
+    const registration = access ? await register(services, provider, row, access) : { registered: [] };
+    const isComplete = await complete(services, provider, row, { access, registration, isWaitedFor });
+    return await write(services, row, registration, isComplete);
   } catch (error) {
     if (!(error instanceof Problem || error instanceof OutboundError)) throw error;
-    outcome = { failed: `${provider.name} could not be told where to send what happens. It is tried again.` };
+    const failed = `${provider.name} could not be told where to send what happens. It is tried again.`;
+    return write(services, row, { failed }, undefined);
   }
-  return write(services, row, outcome);
+}
+
+/** What the provider is asked with; undefined where it is not to be asked. */
+async function accessOf(services: Services, provider: Provider, row: Claimed): Promise<Access | undefined> {
+  const client = findClient(services.env, provider);
+  const isIdle = provider.webhooks?.choices && row.watched.length === 0 && row.registered.length === 0;
+  if (!client || isIdle) return undefined;
+  const credential = await openCredential(services, row);
+  return { credential, config: row.config, client, pinned: row.account_id };
+}
+
+/** Up to when all that happened is known; undefined where that is as before. */
+async function complete(
+  services: Services,
+  provider: Provider,
+  { connection_id, complete_until: since, registered }: Claimed,
+  {
+    access,
+    registration,
+    isWaitedFor,
+  }: { access: Access | undefined; registration: Registration; isWaitedFor: boolean },
+): Promise<Completeness | undefined> {
+  const isTold = 'registered' in registration && registration.failed === undefined;
+  if (!access || !since || !isTold) return undefined;
+  if (isWaitedFor) return { until: since, hasMore: Date.now() - since.getTime() > HOUR_MS };
+  return recoverMissed(services, provider, access, { connection_id, registered, since });
 }
 
 /**
@@ -73,7 +112,7 @@ export async function withWebhooks(
 ): Promise<ConnectionRow> {
   if (!provider.webhooks || provider.webhooks.choices) return row;
   try {
-    const outcome = await lookAfter(services, row.id);
+    const outcome = await lookAfter(services, row.id, { isWaitedFor: true });
     return outcome ? { ...row, webhook_status: outcome.status, webhook_error: outcome.error } : row;
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
@@ -81,10 +120,22 @@ export async function withWebhooks(
   }
 }
 
-/** The ids of connections whose webhooks are to be looked after. */
+/** Without a firing of the cron for longer than this, what was told meanwhile may have been told in vain. */
+const AWAY = sql`interval '10 minutes'`;
+
+/** The ids of connections whose webhooks are to be looked after: all of them soon, once we were away for long. */
 export async function dueWebhooks({ postgres }: Services, limit: number): Promise<string[]> {
   const rows = await postgres.rows(sql<{ connection_id: string }>`
-    with due as (
+    with beat as (
+      insert into marks (name, at) values ('cron', now()) on conflict (name) do update set at = now()
+    ),
+    away as (
+      update webhooks w set check_at = now() + random() * interval '10 minutes'
+      from marks m
+      where m.name = 'cron' and m.at < now() - ${AWAY} and w.lease_id is null
+        and w.check_at > now() + interval '10 minutes' and w.check_at <> 'infinity'
+    ),
+    due as (
       select w.connection_id, c.id is not null as is_live
       from webhooks w left join connections c on c.id = w.connection_id and c.status = 'connected'
       where w.check_at <= now() order by w.check_at limit ${limit}
@@ -109,7 +160,8 @@ async function claim({ postgres }: Services, connectionId: string): Promise<Clai
       returning w.*
     )
     select c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version, c.credential, c.refresh_token,
-      c.account_id, c.config, w.registered, w.watched, w.secret, w.version as secret_version, w.failures, w.lease_id,
+      c.account_id, c.config, w.registered, w.watched, w.secret, w.version as secret_version, w.failures, w.complete_until,
+      w.lease_id,
       s.id as secret_key_id, s.generation as secret_key_generation, s.kms_key_id as secret_key_kms_key_id,
       s.wrapped as secret_key_wrapped, ${dataKeyColumns}
     from (
@@ -124,19 +176,16 @@ async function claim({ postgres }: Services, connectionId: string): Promise<Clai
   return row;
 }
 
-async function register(services: Services, provider: Provider, row: Claimed): Promise<Registration> {
+async function register(
+  services: Services,
+  provider: Provider,
+  row: Claimed,
+  access: Access,
+): Promise<Registration> {
   const { webhooks } = provider;
-  const client = findClient(services.env, provider);
-  const isIdle = webhooks?.choices && row.watched.length === 0 && row.registered.length === 0;
-  if (!webhooks || !client || isIdle) return { registered: [] };
+  if (!webhooks) return { registered: [] };
   const sealed = sealedSecret(row);
   const known = sealed && (await openSecret(services, sealed));
-  const access = {
-    credential: await openCredential(services, row),
-    config: row.config,
-    client,
-    pinned: row.account_id,
-  };
   const wanted = {
     url: webhookUrl(services, provider, row.connection_id),
     secret: known ?? (await newSecret(services, provider, row)),
@@ -144,7 +193,7 @@ async function register(services: Services, provider: Provider, row: Claimed): P
     registered: row.registered,
     watched: row.watched,
   };
-  const { result } = await hold(webhooks.register(access, wanted), services.meter);
+  const result = await resultOf(webhooks.register(access, wanted), services.meter);
   return 'secret' in result && result.secret === wanted.secret
     ? ({ ...result, secret: undefined } as Registration)
     : result;
@@ -181,7 +230,12 @@ function sealedSecret(row: Claimed): SealedSecret | undefined {
   };
 }
 
-async function write(services: Services, row: Claimed, outcome: Registration): Promise<Outcome> {
+async function write(
+  services: Services,
+  row: Claimed,
+  outcome: Registration,
+  completeness: Completeness | undefined,
+): Promise<Outcome> {
   const made = 'registered' in outcome ? outcome : undefined;
   const error = 'failed' in outcome ? (outcome.failed ?? null) : null;
   const isLimited = 'limited' in outcome;
@@ -190,7 +244,9 @@ async function write(services: Services, row: Claimed, outcome: Registration): P
   const status = isWell ? (hasAny ? 'active' : 'none') : 'failed';
   const backoff = Math.min(LAST_RETRY, FIRST_RETRY * 2 ** Math.min(row.failures, 10));
   const wait = isWell
-    ? DAY * (0.9 + Math.random() / 5)
+    ? completeness?.hasMore
+      ? SOON
+      : DAY * (0.9 + Math.random() / 5)
     : isLimited
       ? (outcome.limited ?? FIRST_RETRY)
       : backoff * (0.5 + Math.random() / 2);
@@ -213,6 +269,10 @@ async function write(services: Services, row: Claimed, outcome: Registration): P
       facts = coalesce(${made?.facts ? JSON.stringify(made.facts) : null}::jsonb, facts),
       routes = coalesce(${made?.routes ?? null}::text[], routes),
       secret = coalesce(${secret}::bytea, secret), data_key_id = coalesce(${key?.id ?? null}::uuid, data_key_id),
+      complete_until = case
+        when ${status} = 'none' then null
+        when ${status} = 'active' then coalesce(${completeness?.until ?? null}::timestamptz, complete_until, now())
+        else complete_until end,
       version = case when ${secret !== null} then ${version}::integer else version end,
       check_at = now() + make_interval(secs => ${wait}), lease_id = null, updated_at = now()
     where connection_id = ${row.connection_id}::uuid and lease_id = ${row.lease_id}::uuid`);

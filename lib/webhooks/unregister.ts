@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Access, Provider, Registered } from '../../providers/provider.ts';
-import { hold } from '../dialogue.ts';
+import { resultOf } from '../dialogue.ts';
 import type { Services } from '../services.ts';
 import { webhookUrl } from './url.ts';
 
@@ -47,10 +47,7 @@ export async function unregister(
   if (ended.registered && isInUse && row?.is_unsettled) return false;
   if (registered.length === 0 && !isUnclear) return true;
   const url = webhookUrl(services, provider, ended.connection_id);
-  const { result: isGone } = await hold(
-    webhooks.unregister(access, { registered, url, kept }),
-    services.meter,
-  );
+  const isGone = await resultOf(webhooks.unregister(access, { registered, url, kept }), services.meter);
   if (!isGone || ended.registered) return isGone;
   await services.postgres.rows(sql`
     update webhooks set registered = '[]', status = 'none', error = null, secret = null, data_key_id = null,

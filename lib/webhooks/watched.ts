@@ -62,7 +62,7 @@ export async function watch(
   await services.postgres.rows(sql`
     update webhooks set watched = ${watched}::text[], check_at = least(check_at, now()), failures = 0
     where connection_id = ${row.connection_id}::uuid`);
-  const outcome = await lookAfter(services, row.connection_id);
+  const outcome = await lookAfter(services, row.connection_id, { isWaitedFor: true });
   if (!outcome) {
     throw new Problem('in_progress', 'It is being changed by another request. Look again in a moment.');
   }

@@ -1,0 +1,132 @@
+import { sql } from 'kysely';
+import { v7 as uuidv7 } from 'uuid';
+import { providers } from '../../providers/index.ts';
+import type { Access, Missed, MissedDelivery, Provider, Registered } from '../../providers/provider.ts';
+import { findClient, findProvider } from '../catalog.ts';
+import { resultOf } from '../dialogue.ts';
+import { signAssertion } from '../oauth/assertion.ts';
+import { OutboundError } from '../outbound.ts';
+import { sendEvents } from '../queue.ts';
+import type { Services } from '../services.ts';
+
+/** What has happened since may be on its way still. */
+const SETTLED_MS = 120_000;
+const PER_STATEMENT = 200;
+/** How often an app asks for what was missed by the app as a whole. */
+const APP_EVERY = sql`interval '1 hour'`;
+
+/** Up to when all that happened at a connection's provider is known. */
+export interface Completeness {
+  until: Date;
+  /** Whether there is more to be asked for at once. */
+  hasMore: boolean;
+}
+
+/**
+ * Asks a connection's provider for what we were told in vain since `since`, and stores what is not known as any
+ * delivery. Undefined where the provider does not tell. Throws as PostgreSQL does.
+ */
+export async function recoverMissed(
+  services: Services,
+  provider: Provider,
+  access: Access,
+  row: { connection_id: string; registered: readonly Registered[]; since: Date },
+): Promise<Completeness | undefined> {
+  const ask = provider.webhooks?.missed;
+  const gap = { since: row.since, until: settled(), registered: row.registered };
+  if (!ask || gap.until <= gap.since) return undefined;
+  const missed = await asked(() => resultOf(ask(access, gap), services.meter));
+  if ('unable' in missed) return undefined;
+  for (let at = 0; at < missed.deliveries.length; at += PER_STATEMENT) {
+    const part = missed.deliveries.slice(at, at + PER_STATEMENT);
+    const ids = await storeMissed(services, row.connection_id, part);
+    // What the queue does not take the cron finds.
+    if (ids.length > 0) await sendEvents(services, ids).catch(() => undefined);
+  }
+  return missed;
+}
+
+/** The same for what our apps as a whole are told, once an hour. How many apps have asked. */
+export async function recoverMissedByApps(services: Services): Promise<number> {
+  let count = 0;
+  for (const { id } of providers) {
+    const provider = findProvider(services.env, id);
+    const client = provider && findClient(services.env, provider);
+    const byApp = provider?.webhooks?.missedByApp;
+    const assertion = client && byApp?.assertion(client);
+    if (!byApp || !assertion) continue;
+    const since = await claimMark(services, id);
+    const signed = since && (await signAssertion(assertion, Date.now() - 60_000));
+    if (!signed) continue;
+    const gap = { since, until: settled(), registered: [] };
+    const missed = await asked(() => resultOf(byApp.ask(signed, gap), services.meter));
+    count += 1;
+    if ('until' in missed) await moveMark(services, id, missed.until);
+  }
+  return count;
+}
+
+function settled(): Date {
+  return new Date(Date.now() - SETTLED_MS);
+}
+
+/** What the outside keeps from being asked is asked another time. */
+async function asked(ask: () => Promise<Missed>): Promise<Missed> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof OutboundError) return { unable: true };
+    throw error;
+  }
+}
+
+/** Stores what is not known yet: one statement. The ids of what the agent is to be told. */
+async function storeMissed(
+  { postgres }: Services,
+  connectionId: string,
+  deliveries: readonly MissedDelivery[],
+): Promise<string[]> {
+  const column = (read: (delivery: MissedDelivery) => string | null) => deliveries.map(read);
+  const rows = await postgres.rows(sql<{ id: string; status: string }>`
+    with given as (
+      select * from unnest(
+        ${deliveries.map(() => uuidv7())}::uuid[], ${column(({ told }) => told.type ?? '')}::text[],
+        ${column(({ told }) => told.topic)}::text[], ${column(({ told }) => told.id ?? null)}::text[],
+        ${column(({ told }) => told.subject ?? null)}::text[], ${column(({ text }) => text)}::text[],
+        ${column(({ told }) => told.occurredAt?.toISOString() ?? null)}::timestamptz[]
+      ) as g (id, type, topic, delivery_id, subject, data, occurred_at)
+    )
+    insert into events (
+      id, type, provider, connection_id, tenant_id, user_id, brand_id, account_id, occurred_at, data, topic, delivery_id,
+      subject, status
+    )
+    select g.id, g.type, c.provider, c.id, c.tenant_id, c.user_id, c.brand_id, c.account_id,
+      coalesce(g.occurred_at, now()), g.data, g.topic, g.delivery_id, g.subject,
+      case when g.type = '' then 'kept' else 'pending' end
+    from given g join connections c on c.id = ${connectionId}::uuid and c.status <> 'disconnected'
+    where g.delivery_id is not null and not exists (
+      select from events e
+      where e.connection_id = ${connectionId}::uuid and e.topic is not null and e.topic = g.topic and e.subject = g.subject
+    )
+    on conflict do nothing returning id, status`);
+  return rows.filter(({ status }) => status === 'pending').map(({ id }) => id);
+}
+
+/** When an app last asked, where it is time to ask again; the first time there is nothing to ask for. */
+async function claimMark({ postgres }: Services, provider: string): Promise<Date | undefined> {
+  const [row] = await postgres.rows(sql<{ at: Date }>`
+    with first as (
+      insert into marks (name, at) values (${markOf(provider)}, now()) on conflict do nothing
+    )
+    select at from marks where name = ${markOf(provider)} and at < now() - ${APP_EVERY}`);
+  return row?.at;
+}
+
+async function moveMark({ postgres }: Services, provider: string, at: Date): Promise<void> {
+  await postgres.rows(sql`
+    update marks set at = ${at}::timestamptz where name = ${markOf(provider)} and at < ${at}::timestamptz`);
+}
+
+function markOf(provider: string): string {
+  return `missed:${provider}`;
+}

@@ -1,0 +1,79 @@
+import * as z from 'zod';
+import { call } from './github-api.ts';
+import type { Access, Answer, Assertion, Gap, HttpRequest, Missed, OAuthClient } from './provider.ts';
+
+/** https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-json-web-token-jwt-for-a-github-app */
+export function appAssertion({ settings }: OAuthClient): Assertion | undefined {
+  const { APP_ID: iss, APP_PRIVATE_KEY: privateKey } = settings;
+  return iss && privateKey ? { privateKey, claims: { iss }, lifetime: 540 } : undefined;
+}
+
+const deliveryList = z.array(
+  z.object({
+    id: z.number(),
+    guid: z.string(),
+    delivered_at: z.iso.datetime({ offset: true }),
+    event: z.string(),
+  }),
+);
+const DELIVERY_PAGES = 10;
+/** GitHub takes 80 requests a minute that make something. */
+const AT_ONCE = 60;
+/** Whoever refuses a delivery as often will not take it. */
+const MOST_ATTEMPTS = 5;
+
+/**
+ * Has GitHub deliver again what failed, oldest first: https://docs.github.com/en/webhooks/using-webhooks/handling-failed-webhook-deliveries.
+ * Gives the time up to which that was done where there is more.
+ */
+export function* redeliver(
+  credential: string,
+  path: string,
+  { since, until }: Omit<Gap, 'registered'>,
+): Generator<HttpRequest, Date | 'limited' | undefined, Answer> {
+  const failed: z.infer<typeof deliveryList> = [];
+  let next: string | undefined = `${path}?status=failure&per_page=100`;
+  for (let page = 0; next !== undefined && page < DELIVERY_PAGES; page += 1) {
+    const answer: Answer = yield call({ credential }, 'GET', next);
+    // A hook that is gone is made anew when it is looked after.
+    if (answer.status === 404) return undefined;
+    const found = deliveryList.safeParse(answer.json).data;
+    if (answer.status !== 200 || !found) return 'limited';
+    failed.push(...found);
+    const isPast = found.some((each) => new Date(each.delivered_at) <= since);
+    const link = /<https:\/\/api\.github\.com([^>]+)>; rel="next"/.exec(answer.headers.get('link') ?? '');
+    next = isPast ? undefined : link?.[1];
+  }
+  const latest = new Map<string, (typeof failed)[number]>();
+  for (const each of failed) if (!latest.has(each.guid)) latest.set(each.guid, each);
+  const attemptsOf = (guid: string) => failed.filter((each) => each.guid === guid).length;
+  const due = [...latest.values()]
+    .filter(({ delivered_at, event, guid }) => {
+      const at = new Date(delivered_at);
+      return at > since && at <= until && event !== 'ping' && attemptsOf(guid) < MOST_ATTEMPTS;
+    })
+    .reverse();
+  for (const { id } of due.slice(0, AT_ONCE)) {
+    const { status } = yield call({ credential }, 'POST', `${path}/${id}/attempts`);
+    if (status === 403 || status === 429) return 'limited';
+  }
+  const last = due[AT_ONCE - 1];
+  return due.length > AT_ONCE && last ? new Date(last.delivered_at) : undefined;
+}
+
+/** The same for each of a connection's hooks. */
+export function* redeliverAll(
+  { credential }: Access,
+  { since, until, registered }: Gap,
+): Generator<HttpRequest, Missed, Answer> {
+  let end = until;
+  for (const { id, target } of registered) {
+    const found = yield* redeliver(credential, `/repos/${target}/hooks/${id}/deliveries`, {
+      since,
+      until: end,
+    });
+    if (found === 'limited') return { unable: true };
+    end = found ?? end;
+  }
+  return { deliveries: [], until: end, hasMore: end < until };
+}
