@@ -10,10 +10,10 @@ export interface KeysRun {
   error: string;
 }
 
-/** The settings that the commands on keys need; they get no others. */
-const SETTINGS = /^(DATABASE_URL|NEON_FETCH_ENDPOINT|AWS_\w+|KMS_KEY_ID)$/;
+/** The settings that the commands need; they get no others. */
+const SETTINGS = /^(DATABASE_URL|NEON_FETCH_ENDPOINT|AWS_\w+|KMS_KEY_ID|AGENT_SECRET)$/;
 
-/** Runs a command on keys against a world as `npm run keys:…` does, and kills it at the line that `killAt` says. */
+/** Runs a command against a world as `npm run keys:…` or `agent:…` does, and kills it at the line that `killAt` says. */
 export async function runKeys(
   world: Pick<World, 'bindings'>,
   words: readonly string[],
@@ -25,7 +25,7 @@ export async function runKeys(
   const settings = Object.entries({ ...world.bindings, ...env }).filter(([name]) => SETTINGS.test(name));
   const child = spawn(
     process.execPath,
-    ['--disable-warning=ExperimentalWarning', 'lib/keys/command.ts', ...words],
+    ['--disable-warning=ExperimentalWarning', 'lib/command.ts', ...words],
     { cwd: root, env: Object.fromEntries(settings) as NodeJS.ProcessEnv, stdio: ['ignore', 'pipe', 'pipe'] },
   );
   const lines: KeysRun['lines'] = [];

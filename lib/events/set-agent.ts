@@ -1,0 +1,99 @@
+import { sql } from 'kysely';
+import { Webhook } from 'standardwebhooks';
+import { type DataKeyColumns, dataKeyColumns, toDataKey } from '../connections/snapshot.ts';
+import { generateDataKey, openDataKey, type WrappedDataKey } from '../data-keys.ts';
+import { seal } from '../envelope.ts';
+import { NotDone, type Tools } from '../keys/tools.ts';
+import { agentBinding } from './agent-binding.ts';
+
+const ATTEMPTS = 3;
+
+/**
+ * Sends a tenant's events to an agent of its own from now on, signed with a secret of its own (standardwebhooks.com,
+ * `whsec_` and 24 to 64 bytes in base64). What has waited for an agent is due at once. Throws `NotDone`.
+ */
+export async function setAgent(
+  { postgres, kms, say }: Tools,
+  tenantId: string,
+  { url, secret }: { url: string; secret: string },
+): Promise<void> {
+  requireUrl(url);
+  requireSecret(secret);
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
+    const [tenant] = await postgres.rows(sql<DataKeyColumns>`
+      select ${dataKeyColumns}
+      from (select id from teams union all select id from users) t
+      left join lateral (
+        select * from data_keys where tenant_id = t.id order by generation desc limit 1
+      ) k on true
+      where t.id = ${tenantId}::uuid limit 1`);
+    if (!tenant) throw new NotDone(`There is no team ${tenantId}, nor a person without one.`);
+    const known = toDataKey(tenant);
+    const { row: made, ...key } = known
+      ? { ...(await openDataKey(known, kms, Date.now())), row: undefined }
+      : await generateDataKey(tenantId, 1, kms, Date.now());
+    const sealed = await seal(secret, key.key, key.id, agentBinding(tenantId));
+    const [written] = await postgres.rows(sql<{ waiting: number }>`
+      with new_key as (${insertKey(made)}),
+      written as (
+        insert into agents (tenant_id, url, data_key_id, secret)
+        select ${tenantId}::uuid, ${url}, ${key.id}::uuid, ${sealed}::bytea
+        -- One that is being rotated out seals nothing more.
+        where exists (select from new_key) or ${key.id}::uuid = (
+          select id from data_keys where tenant_id = ${tenantId}::uuid order by generation desc limit 1
+        )
+        on conflict (tenant_id) do update set url = excluded.url, data_key_id = excluded.data_key_id,
+          secret = excluded.secret, updated_at = now()
+        returning tenant_id
+      ),
+      waiting as (
+        update events e set next_attempt_at = now() from written
+        where e.tenant_id = written.tenant_id and e.status = 'pending' and e.last_error = 'no agent'
+        returning 1
+      )
+      select (select count(*) from waiting)::integer as waiting from written`);
+    if (written) return say({ event: 'agent_set', tenant_id: tenantId, ...written });
+  }
+  throw new NotDone('The team’s keys are being rotated. Run it again.');
+}
+
+/** Sends a tenant's events to the Worker's own agent again. Throws `NotDone` where it had no other. */
+export async function unsetAgent(
+  { postgres, say }: Pick<Tools, 'postgres' | 'say'>,
+  tenantId: string,
+): Promise<void> {
+  const gone = await postgres.rows(sql`
+    delete from agents where tenant_id = ${tenantId}::uuid returning tenant_id`);
+  if (gone.length === 0) throw new NotDone(`${tenantId} has no agent of its own.`);
+  say({ event: 'agent_unset', tenant_id: tenantId });
+}
+
+function insertKey(row: WrappedDataKey | undefined) {
+  return sql`
+    insert into data_keys (id, tenant_id, generation, kms_key_id, wrapped)
+    select ${row?.id ?? null}::uuid, ${row?.tenantId ?? null}::uuid, ${row?.generation ?? null}::integer,
+      ${row?.kmsKeyId ?? null}, ${row?.wrapped ?? null}::bytea
+    where ${row !== undefined}
+    on conflict do nothing returning id`;
+}
+
+function requireUrl(text: string): void {
+  const url = URL.parse(text);
+  const isLocal = url?.protocol === 'http:' && ['127.0.0.1', 'localhost', '[::1]'].includes(url.hostname);
+  if ((url?.protocol === 'https:' || isLocal) && url?.username === '' && url.password === '') return;
+  throw new NotDone('Give the address where the agent takes events: https, without a password in it.');
+}
+
+function requireSecret(secret: string): void {
+  const bytes = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(secret)?.[1];
+  try {
+    new Webhook(secret);
+    const length = atob(bytes ?? '').length;
+    if (length >= 24 && length <= 64) return;
+  } catch {
+    // Told below.
+  }
+  throw new NotDone(
+    'Set AGENT_SECRET to the secret that events are signed with: whsec_ and 24 to 64 bytes in base64.',
+  );
+}
