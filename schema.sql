@@ -200,6 +200,38 @@ create table if not exists agents (
   updated_at timestamptz not null default now()
 );
 
+-- Stores a delivery to a connection once, and says what came of it: the event, or no event where it is known already;
+-- `fits` is false where the delivery is of another account. No row where there is no such connection. A function, since
+-- its plan is made once: planning at each delivery takes longer than storing it.
+create or replace function store_delivery(
+  for_connection uuid, from_provider text, told_facts jsonb, new_id uuid, new_type text, new_occurred_at timestamptz,
+  new_data text, new_topic text, new_delivery_id text, new_subject text, new_body_hash bytea, new_meaning text,
+  new_status text
+) returns table (id uuid, status text, fits boolean) language plpgsql as $$
+#variable_conflict use_column
+begin
+  return query
+    insert into events as e (
+      id, type, provider, connection_id, tenant_id, user_id, brand_id, account_id, occurred_at, data, topic, delivery_id,
+      subject, body_hash, meaning, status
+    )
+    select new_id, new_type, c.provider, c.id, c.tenant_id, c.user_id, c.brand_id, c.account_id,
+      coalesce(new_occurred_at, now()), new_data, new_topic, new_delivery_id, new_subject, new_body_hash, new_meaning,
+      new_status
+    from connections c left join webhooks w on w.connection_id = c.id
+    where c.id = for_connection and c.provider = from_provider and c.status <> 'disconnected'
+      and (c.config || coalesce(w.facts, '{}')) @> told_facts
+    on conflict do nothing
+    returning e.id, e.status, true;
+  if not found then
+    return query
+      select null::uuid, null::text, (c.config || coalesce(w.facts, '{}')) @> told_facts
+      from connections c left join webhooks w on w.connection_id = c.id
+      where c.id = for_connection and c.provider = from_provider and c.status <> 'disconnected';
+  end if;
+end
+$$;
+
 -- When something was done last, or up to when.
 create table if not exists marks (
   name text primary key,

@@ -69,8 +69,18 @@ function checked<Settings>(settings: z.ZodType<Settings>, env: object): Settings
   throw unavailable(`settings missing or not valid: ${names.join(', ')}`, 60);
 }
 
+const settingsRead = new WeakMap<object, Map<string, Readonly<Record<string, string>>>>();
+
 /** What is set with a provider's prefix, by the names behind it: `CLIENT_ID` of `GITHUB_CLIENT_ID`. */
 export function providerSettings(env: object, providerId: string): Readonly<Record<string, string>> {
+  const known = settingsRead.get(env) ?? new Map<string, Readonly<Record<string, string>>>();
+  settingsRead.set(env, known);
+  const settings = known.get(providerId) ?? readProviderSettings(env, providerId);
+  known.set(providerId, settings);
+  return settings;
+}
+
+function readProviderSettings(env: object, providerId: string): Readonly<Record<string, string>> {
   const prefix = `${providerId.toUpperCase()}_`;
   const own = Object.entries(env).filter(
     (entry): entry is [string, string] =>

@@ -1,6 +1,12 @@
 import { NeonDbError, neon, neonConfig } from '@neondatabase/serverless';
-import { type Kysely as Database, Kysely, type RawBuilder } from 'kysely';
-import { NeonDialect } from 'kysely-neon';
+import {
+  DummyDriver,
+  Kysely,
+  PostgresAdapter,
+  PostgresIntrospector,
+  PostgresQueryCompiler,
+  type RawBuilder,
+} from 'kysely';
 import type { DatabaseConfig } from './config.ts';
 import type { Meter } from './meter.ts';
 import { Problem } from './problem.ts';
@@ -12,6 +18,16 @@ const BACKOFF_MS = 100;
 /** Who waits for a lock, or is stuck with one, gives up before our own deadline: then it is known that nothing ran. */
 const LIMITS = `select set_config('lock_timeout', '1500', true), set_config('statement_timeout', '4000', true),
   set_config('idle_in_transaction_session_timeout', '5000', true)`;
+
+/** Makes text and parameters of statements; who runs them is the driver of Neon's. */
+const compiler = new Kysely<unknown>({
+  dialect: {
+    createAdapter: () => new PostgresAdapter(),
+    createDriver: () => new DummyDriver(),
+    createIntrospector: (database) => new PostgresIntrospector(database),
+    createQueryCompiler: () => new PostgresQueryCompiler(),
+  },
+});
 
 /** PostgreSQL did not do it, or did and could not say so. */
 export class PostgresUnavailable extends Problem {
@@ -55,19 +71,7 @@ export interface Postgres {
 export function postgres(config: DatabaseConfig, meter: Meter, deadlineMs = DEADLINE_MS): Postgres {
   if (config.NEON_FETCH_ENDPOINT !== undefined) neonConfig.fetchEndpoint = config.NEON_FETCH_ENDPOINT;
   const sql = neon(config.DATABASE_URL);
-  const database: Database<unknown> = new Kysely({
-    dialect: new NeonDialect({
-      neon: () => ({
-        query: (text, params, options) => {
-          meter.postgres += 1;
-          return sql.query(text, params, {
-            ...options,
-            fetchOptions: { signal: AbortSignal.timeout(deadlineMs) },
-          });
-        },
-      }),
-    }),
-  });
+  const options = () => ({ fetchOptions: { signal: AbortSignal.timeout(deadlineMs) } });
 
   const attempt = async <Row>(run: () => Promise<Row[]>): Promise<Row[]> => {
     const started = Date.now();
@@ -87,21 +91,28 @@ export function postgres(config: DatabaseConfig, meter: Meter, deadlineMs = DEAD
   };
 
   return {
-    rows: (statement) => attempt(async () => (await statement.execute(database)).rows),
-    rowsUnderLock: <Row>(lock: string, statement: RawBuilder<Row>) =>
-      attempt(async () => {
+    rows: <Row>(statement: RawBuilder<Row>) => {
+      const { sql: text, parameters } = statement.compile(compiler);
+      return attempt(async () => {
         meter.postgres += 1;
-        const { sql: text, parameters } = statement.compile(database);
+        return (await sql.query(text, [...parameters], options())) as Row[];
+      });
+    },
+    rowsUnderLock: <Row>(lock: string, statement: RawBuilder<Row>) => {
+      const { sql: text, parameters } = statement.compile(compiler);
+      return attempt(async () => {
+        meter.postgres += 1;
         const [, , rows] = await sql.transaction(
           [
             sql.query(LIMITS),
             sql.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [lock]),
             sql.query(text, [...parameters]),
           ],
-          { isolationLevel: 'ReadCommitted', fetchOptions: { signal: AbortSignal.timeout(deadlineMs) } },
+          { isolationLevel: 'ReadCommitted', ...options() },
         );
         return rows as Row[];
-      }),
+      });
+    },
   };
 }
 

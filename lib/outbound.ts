@@ -37,7 +37,7 @@ export async function send(request: HttpRequest, meter: Meter, leftMs = DEADLINE
       await response.body?.cancel();
       throw new OutboundError('redirect');
     }
-    const bytes = await readBounded(response.body, request.maxBytes ?? MAX_ANSWER_BYTES);
+    const bytes = await readBounded(response, request.maxBytes ?? MAX_ANSWER_BYTES);
     if (!bytes) throw new OutboundError('too_large');
     const text = new TextDecoder().decode(bytes);
     return { status: response.status, headers: response.headers, text, json: parseJson(text) };

@@ -32,6 +32,8 @@ export async function sendEvents({ env }: Services, ids: readonly string[], dela
   for (let at = 0; at < ids.length; at += EVENTS_PER_MESSAGE) {
     messages.push({ body: { kind: 'event', ids: ids.slice(at, at + EVENTS_PER_MESSAGE) }, delaySeconds });
   }
+  const [first, ...more] = messages;
+  if (first && more.length === 0) return env.EVENTS.send(first.body, { delaySeconds }).then(() => undefined);
   for (let at = 0; at < messages.length; at += 100) await env.EVENTS.sendBatch(messages.slice(at, at + 100));
 }
 

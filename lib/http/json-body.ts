@@ -17,8 +17,7 @@ export async function readJsonBody(request: Request): Promise<unknown> {
   if (request.headers.has('content-encoding')) {
     throw new Problem('unsupported_media_type', 'Send the body without a Content-Encoding.');
   }
-  const tooLarge = Number(request.headers.get('content-length') ?? 0) > MAX_BYTES;
-  const bytes = tooLarge ? undefined : await readBounded(request.body, MAX_BYTES);
+  const bytes = await readBounded(request, MAX_BYTES);
   if (!bytes) throw new Problem('payload_too_large', 'The body may be 64 KiB at most.');
 
   const text = decodeUtf8(bytes);

@@ -45,10 +45,9 @@ export async function readDelivery(
 }
 
 async function readBody(request: Request, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
-  const isTooLarge = Number(request.headers.get('content-length') ?? 0) > maxBytes;
-  const bytes = isTooLarge ? undefined : await readBounded(request.body, maxBytes);
+  const bytes = await readBounded(request, maxBytes);
   if (!bytes) throw new Problem('payload_too_large', `The body may be ${maxBytes} bytes at most.`);
-  return bytes as Uint8Array<ArrayBuffer>;
+  return bytes;
 }
 
 async function verify(
@@ -73,8 +72,7 @@ async function verify(
 }
 
 /**
- * Stores a delivery once, as its connection's event: one statement, before anybody is told that we have it. Gives the
- * event's id where it is new and somebody is to be told. Throws `not_found` for a connection that is not there or has ended, and
+ * Stores a delivery once, as its connection's event, before anybody is told that we have it: one statement. Gives the event's id where it is new and somebody is to be told. Throws `not_found` for a connection that is not there or has ended, and
  * `invalid_signature` where the delivery is of another account.
  */
 export async function store(
@@ -83,21 +81,15 @@ export async function store(
   connectionId: string,
   { told, text, hash }: Received,
 ): Promise<string[]> {
-  const [row] = await postgres.rows(sql<{ is_there: boolean; fits: boolean; ids: string[] }>`
-    with target as (
-      select c.*, c.config || coalesce(w.facts, '{}') as facts
-      from connections c left join webhooks w on w.connection_id = c.id
-      where c.id = ${connectionId}::uuid and c.provider = ${provider.id} and c.status <> 'disconnected'
-    ),
-    fitting as (select * from target where facts @> ${JSON.stringify(told.facts)}::jsonb),
-    stored as (
-      ${insertEvents(told, text, hash, sql`${uuidv7()}::uuid`)} from fitting t on conflict do nothing returning id, status
-    )
-    select exists (select from target) as is_there, exists (select from fitting) as fits,
-      array (select id from stored where status = 'pending') as ids`);
-  if (!row?.is_there) throw notFound();
+  const rows = await postgres.rows(sql<{ id: string | null; status: string; fits: boolean }>`
+    select * from store_delivery(
+      ${connectionId}::uuid, ${provider.id}, ${JSON.stringify(told.facts)}::jsonb, ${uuidv7()}::uuid, ${told.type ?? ''},
+      ${told.occurredAt ?? null}::timestamptz, ${text}, ${told.topic}, ${told.id ?? null}, ${told.subject ?? null},
+      ${told.isIdSigned ? null : hash}::bytea, ${told.meaning ?? null}, ${isTold(told) ? 'pending' : 'kept'})`);
+  const [row] = rows;
+  if (!row) throw notFound();
   if (!row.fits) throw badSignature();
-  return row.ids;
+  return pendingOf(rows);
 }
 
 /** The same for a delivery to the app as a whole: for every connection that it is for, which may be none. */
@@ -113,9 +105,20 @@ export async function storeForAll(
     with target as (
       ${isLasting ? everConnected(provider, told) : connected(provider, told)}
     )
-    ${insertEvents(told, text, hash, sql`(left(${id}, 24) || right(md5(t.id::text), 12))::uuid`)}
+    insert into events (
+      id, type, provider, connection_id, tenant_id, user_id, brand_id, account_id, occurred_at, data, topic, delivery_id,
+      subject, body_hash, meaning, status
+    )
+    select (left(${id}, 24) || right(md5(t.id::text), 12))::uuid, ${told.type ?? ''}, t.provider, t.id, t.tenant_id,
+      t.user_id, t.brand_id, t.account_id, coalesce(${told.occurredAt ?? null}::timestamptz, now()), ${text}, ${told.topic},
+      ${told.id ?? null}, ${told.subject ?? null}, ${told.isIdSigned ? null : hash}::bytea, ${told.meaning ?? null},
+      ${isTold(told) ? 'pending' : 'kept'}
     from target t on conflict do nothing returning id, status`);
-  return rows.filter(({ status }) => status === 'pending').map((row) => row.id);
+  return pendingOf(rows);
+}
+
+function pendingOf(rows: readonly { id: string | null; status: string }[]): string[] {
+  return rows.flatMap(({ id, status }) => (id !== null && status === 'pending' ? [id] : []));
 }
 
 function connected({ id }: Provider, { route }: Told) {
@@ -139,17 +142,9 @@ function everConnected({ id }: Provider, { route, account }: Told) {
     where w.provider = ${id} and (w.routes @> ${[route]}::text[] or w.past_routes @> ${[route]}::text[])`;
 }
 
-/** An insert into `events` from a table `t` of connections, without its `from`. */
-function insertEvents(told: Told, text: string, hash: Uint8Array, id: ReturnType<typeof sql>) {
-  const isTold = told.type !== undefined || told.meaning !== undefined;
-  return sql`
-    insert into events (
-      id, type, provider, connection_id, tenant_id, user_id, brand_id, account_id, occurred_at, data, topic, delivery_id,
-      subject, body_hash, meaning, status
-    )
-    select ${id}, ${told.type ?? ''}, t.provider, t.id, t.tenant_id, t.user_id, t.brand_id, t.account_id,
-      coalesce(${told.occurredAt ?? null}::timestamptz, now()), ${text}, ${told.topic}, ${told.id ?? null},
-      ${told.subject ?? null}, ${told.isIdSigned ? null : hash}::bytea, ${told.meaning ?? null}, ${isTold ? 'pending' : 'kept'}`;
+/** Whether anybody is to be told, be it the connection itself. */
+function isTold({ type, meaning }: Told): boolean {
+  return type !== undefined || meaning !== undefined;
 }
 
 function badSignature(): Problem {

@@ -9,7 +9,7 @@ interface Bare {
   PARAMETERS: string;
 }
 
-/** The least a Worker could do: the same statement, or the same probe and the statement, with the same driver. */
+/** The least a Worker could do, with the same driver: the same statement, the same probe and the statement, or an insert. */
 const app = new Hono<{ Bindings: Bare }>();
 
 const query = (env: Bare) => {
@@ -26,6 +26,13 @@ app.post('/connect', async (c) => {
   });
   const account: unknown = await probe.json();
   return c.json({ account, connections: await query(c.env) });
+});
+
+app.post('/insert', async (c) => {
+  neonConfig.fetchEndpoint = c.env.NEON_FETCH_ENDPOINT;
+  const statement = 'insert into bare_inbox (id, body) values (gen_random_uuid(), $1)';
+  await neon(c.env.DATABASE_URL).query(statement, [await c.req.text()]);
+  return c.json({ received: true });
 });
 
 export default app;

@@ -34,6 +34,8 @@ export interface WorldOptions {
   now?: () => number;
   /** Queues deliver at once, not when a batch is full or its time is over. */
   hurried?: boolean;
+  /** Queues take what is sent, and deliver nothing: as where others consume it. */
+  unconsumed?: boolean;
   onLog?: (line: string) => void;
   /** Stand in for the providers' simulators of the same ids. */
   simulators?: readonly SimulatorFactory[];
@@ -195,6 +197,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
           modulesRoot: '/',
           bindings: { ...(workerOptions.bindings as object), ...bindings },
           ...(options.hurried && { queueConsumers: hurried(workerOptions.queueConsumers) }),
+          ...(options.unconsumed && { queueConsumers: {} }),
           ...(options.rateLimits === false && { ratelimits: unlimited(workerOptions.ratelimits) }),
           outboundService: WAY_OUT,
         },

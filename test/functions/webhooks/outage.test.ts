@@ -12,7 +12,7 @@ test('a delivery that PostgreSQL does not take waits in KV, is acknowledged with
   const query = { shop: 'shop-8001.myshopify.com' };
   const { body } = await connectByOAuth(person.at, 'shopify', { query });
   const { happen } = world.gateway.simulator('shopify');
-  world.neon.faults.decide((sql) => (sql.includes('insert into events') ? { after: false } : undefined));
+  world.neon.faults.decide((sql) => (sql.includes('store_delivery') ? { after: false } : undefined));
   const began = Date.now();
   const sent = await happen?.({ event: 'orders/create', account: query.shop });
   expect(sent).toMatchObject([{ status: 200 }]);
@@ -35,7 +35,7 @@ test('where KV takes nothing either, the sender is told to come again', async ()
   const query = { shop: 'shop-8002.myshopify.com' };
   await connectByOAuth(person.at, 'shopify', { query });
   const { happen } = world.gateway.simulator('shopify');
-  world.neon.faults.decide((sql) => (sql.includes('insert into events') ? { after: false } : undefined));
+  world.neon.faults.decide((sql) => (sql.includes('store_delivery') ? { after: false } : undefined));
   await world.kvDown(true);
   const sent = await happen?.({ event: 'orders/create', account: query.shop });
   expect(sent).toMatchObject([{ status: 503 }]);
