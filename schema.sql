@@ -185,6 +185,8 @@ create table if not exists webhooks (
 create index if not exists webhooks_due on webhooks (check_at) include (connection_id);
 create index if not exists webhooks_by_route on webhooks using gin (routes);
 create index if not exists webhooks_by_data_key on webhooks (data_key_id);
+-- Who was at it when its connection ended is not any more.
+update webhooks set lease_id = null where check_at = 'infinity' and lease_id is not null;
 -- Of accounts that others have taken the place of: what they want forgotten may be kept still.
 alter table webhooks add column if not exists past_routes text[] not null default '{}';
 -- Up to when all that happened is known to have been told.

@@ -19,15 +19,20 @@ export async function hold<Result>(
 }
 
 /** The same for its result alone, which may take no request. */
-export async function resultOf<Result>(dialogue: Dialogue<Result>, meter: Meter): Promise<Result> {
-  return (await run(dialogue, meter)).result;
+export async function resultOf<Result>(
+  dialogue: Dialogue<Result>,
+  meter: Meter,
+  deadlineMs = DIALOGUE_MS,
+): Promise<Result> {
+  return (await run(dialogue, meter, deadlineMs)).result;
 }
 
 async function run<Result>(
   dialogue: Dialogue<Result>,
   meter: Meter,
+  deadlineMs = DIALOGUE_MS,
 ): Promise<{ result: Result; answer: Answer | undefined }> {
-  const until = Date.now() + DIALOGUE_MS;
+  const until = Date.now() + deadlineMs;
   let step = dialogue.next();
   let answer: Answer | undefined;
   while (!step.done) {

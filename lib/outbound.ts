@@ -1,5 +1,6 @@
 import type { Answer, HttpRequest } from '../providers/provider.ts';
 import { readBounded } from './bounded-read.ts';
+import { textsAt } from './json-text.ts';
 import type { Meter } from './meter.ts';
 
 /** Why no answer came: the deadline, the network, a redirect, more bytes than we read. */
@@ -40,7 +41,12 @@ export async function send(request: HttpRequest, meter: Meter, leftMs = DEADLINE
     const bytes = await readBounded(response, request.maxBytes ?? MAX_ANSWER_BYTES);
     if (!bytes) throw new OutboundError('too_large');
     const text = new TextDecoder().decode(bytes);
-    return { status: response.status, headers: response.headers, text, json: parseJson(text) };
+    return {
+      status: response.status,
+      headers: response.headers,
+      json: parseJson(text),
+      texts: (...path) => textsAt(text, ...path),
+    };
   } catch (error) {
     if (error instanceof OutboundError) throw error;
     throw new OutboundError(signal.aborted ? 'timeout' : 'network');

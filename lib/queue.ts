@@ -41,7 +41,7 @@ export async function sendEvents({ env }: Services, ids: readonly string[], dela
 export async function sendWebhooks({ env }: Services, ids: readonly string[]): Promise<void> {
   const messages = ids.map((id) => ({ body: { kind: 'webhook', id } }));
   for (let at = 0; at < messages.length; at += 100)
-    await env.REVOCATIONS.sendBatch(messages.slice(at, at + 100));
+    await env.WEBHOOKS.sendBatch(messages.slice(at, at + 100));
 }
 
 /** Seconds before a token is first settled; the queue's own retry delay follows. */

@@ -10,15 +10,19 @@ export function appAssertion({ settings }: OAuthClient): Assertion | undefined {
 
 const deliveryList = z.array(
   z.object({
-    id: z.number(),
+    // Past 2^53 they come as their digits.
+    id: z.union([z.number(), z.string().regex(/^\d+$/)]),
     guid: z.string(),
     delivered_at: z.iso.datetime({ offset: true }),
     event: z.string(),
   }),
 );
-const DELIVERY_PAGES = 10;
-/** GitHub takes 80 requests a minute that make something. */
-const AT_ONCE = 60;
+type Failed = z.infer<typeof deliveryList>[number];
+
+/** Of a hundred failures each: no look reaches further back than that. */
+const PAGES = 20;
+/** As many as there is time for; those of one second go together. */
+const AT_ONCE = 20;
 /** Whoever refuses a delivery as often will not take it. */
 const MOST_ATTEMPTS = 5;
 
@@ -31,9 +35,9 @@ export function* redeliver(
   path: string,
   { since, until }: Omit<Gap, 'registered'>,
 ): Generator<HttpRequest, Date | 'limited' | undefined, Answer> {
-  const failed: z.infer<typeof deliveryList> = [];
+  const failed: Failed[] = [];
   let next: string | undefined = `${path}?status=failure&per_page=100`;
-  for (let page = 0; next !== undefined && page < DELIVERY_PAGES; page += 1) {
+  for (let page = 0; next !== undefined && page < PAGES; page += 1) {
     const answer: Answer = yield call({ credential }, 'GET', next);
     // A hook that is gone is made anew when it is looked after.
     if (answer.status === 404) return undefined;
@@ -44,21 +48,34 @@ export function* redeliver(
     const link = /<https:\/\/api\.github\.com([^>]+)>; rel="next"/.exec(answer.headers.get('link') ?? '');
     next = isPast ? undefined : link?.[1];
   }
-  const latest = new Map<string, (typeof failed)[number]>();
+  const due = dueOf(failed, since, until);
+  let done: string | undefined;
+  for (const [at, { id, delivered_at }] of due.entries()) {
+    if (at >= AT_ONCE && delivered_at !== done) return new Date(done ?? since);
+    const { status } = yield call({ credential }, 'POST', `${path}/${id}/attempts`);
+    // 404: GitHub has forgotten it.
+    if (status !== 202 && status !== 404) return done === undefined ? 'limited' : before(done);
+    done = delivered_at;
+  }
+  return undefined;
+}
+
+/** The last failures of what happened within the gap, oldest first. */
+function dueOf(failed: readonly Failed[], since: Date, until: Date): Failed[] {
+  const latest = new Map<string, Failed>();
   for (const each of failed) if (!latest.has(each.guid)) latest.set(each.guid, each);
   const attemptsOf = (guid: string) => failed.filter((each) => each.guid === guid).length;
-  const due = [...latest.values()]
+  return [...latest.values()]
     .filter(({ delivered_at, event, guid }) => {
       const at = new Date(delivered_at);
       return at > since && at <= until && event !== 'ping' && attemptsOf(guid) < MOST_ATTEMPTS;
     })
     .reverse();
-  for (const { id } of due.slice(0, AT_ONCE)) {
-    const { status } = yield call({ credential }, 'POST', `${path}/${id}/attempts`);
-    if (status === 403 || status === 429) return 'limited';
-  }
-  const last = due[AT_ONCE - 1];
-  return due.length > AT_ONCE && last ? new Date(last.delivered_at) : undefined;
+}
+
+/** Others of its second may be left. */
+function before(time: string): Date {
+  return new Date(new Date(time).getTime() - 1_000);
 }
 
 /** The same for each of a connection's hooks. */
@@ -73,7 +90,7 @@ export function* redeliverAll(
       until: end,
     });
     if (found === 'limited') return { unable: true };
-    end = found ?? end;
+    end = found && found < end ? found : end;
   }
   return { deliveries: [], until: end, hasMore: end < until };
 }

@@ -197,8 +197,9 @@ export interface HttpRequest {
 export interface Answer {
   status: number;
   headers: Headers;
-  text: string;
   json: unknown;
+  /** The JSON texts of the members of an array that stands at `path`; numbers are written as they were. */
+  texts: (...path: string[]) => string[];
 }
 
 /** What a call on behalf of a connection is made with. */

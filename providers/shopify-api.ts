@@ -25,3 +25,9 @@ export function isThrottled({ status, json }: Answer): boolean {
   const errors = refusal.safeParse(json).data?.errors ?? [];
   return status === 429 || errors.some((error) => error.extensions?.code === 'THROTTLED');
 }
+
+/** Whether the shop has not allowed what was asked for: https://shopify.dev/docs/api/usage/response-codes */
+export function isDenied({ json }: Answer): boolean {
+  const errors = refusal.safeParse(json).data?.errors ?? [];
+  return errors.some((error) => error.extensions?.code === 'ACCESS_DENIED');
+}

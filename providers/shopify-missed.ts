@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { Access, Answer, Gap, HttpRequest, Missed, MissedDelivery } from './provider.ts';
-import { ask } from './shopify-api.ts';
+import { ask, isDenied } from './shopify-api.ts';
 
 /** https://shopify.dev/docs/apps/build/webhooks/delivery: for four hours, and a little. */
 const RETRIED = 5 * 3_600_000;
@@ -115,7 +115,9 @@ function* missedOf(
   for (let at = 0; at < PAGES; at += 1) {
     const answer: Answer = yield ask(access, list.query, { after, query });
     const read = list.read(answer.json);
-    if (answer.status !== 200 || !read) return { unable: true };
+    if (isDenied(answer)) return { unable: true };
+    // What was read counts, and the rest is asked for again.
+    if (answer.status !== 200 || !read) break;
     found.push(...read.nodes);
     if (!read.page.hasNextPage) {
       return { deliveries: found.map((each) => toDelivery(access, list, each)), until: end, hasMore: false };

@@ -1,5 +1,4 @@
 import * as z from 'zod';
-import { parseJson, textsAt } from '../lib/json-text.ts';
 import type { Access, Answer, Gap, HttpRequest, Missed, MissedDelivery } from './provider.ts';
 import { call } from './stripe-api.ts';
 import { readEvent, types } from './stripe-events.ts';
@@ -8,9 +7,10 @@ import { readEvent, types } from './stripe-events.ts';
 const OVERLAP = 600;
 /** Of a hundred events each. */
 const PAGES = 10;
+const WINDOWS = 4;
 const PAGE_BYTES = 8_000_000;
 
-const listedEvents = z.object({ has_more: z.boolean(), data: z.array(z.object({ id: z.string() })) });
+const listedEvents = z.object({ has_more: z.boolean(), data: z.array(z.looseObject({ id: z.string() })) });
 
 /** https://docs.stripe.com/api/events/list */
 function* eventsBetween(
@@ -30,9 +30,10 @@ function* eventsBetween(
     const answer = yield { ...request, maxBytes: PAGE_BYTES };
     const listed = listedEvents.safeParse(answer.json).data;
     if (answer.status !== 200 || !listed) return 'refused';
-    for (const text of textsAt(answer.text, 'data')) {
-      found.push({ text, told: readEvent({ json: parseJson(text) }) });
-    }
+    const texts = answer.texts('data');
+    listed.data.forEach((json, at) => {
+      found.push({ text: texts[at] ?? '', told: readEvent({ json }) });
+    });
     if (!listed.has_more) return found;
     after = listed.data.at(-1)?.id;
   }
@@ -43,14 +44,27 @@ function seconds(time: Date): number {
   return Math.floor(time.getTime() / 1000);
 }
 
-/** Events of the time within a gap: a half of it, and a half of that, where they are too many to be had at once. */
+/**
+ * Events of the time within a gap, window after window from its beginning: where there are too many in one, the next is
+ * a quarter of it. What was had is told where there is no time for all.
+ */
 export function* missedEvents(access: Access, { since, until }: Gap): Generator<HttpRequest, Missed, Answer> {
-  const from = seconds(since) - OVERLAP;
   const wanted = seconds(until);
-  for (let to = wanted; to > from; to = from + Math.floor((to - from) / 2)) {
-    const found = yield* eventsBetween(access, from, to);
-    if (found === 'refused') return { unable: true };
-    if (found !== 'too_many') return { deliveries: found, until: new Date(to * 1000), hasMore: to < wanted };
+  const found: MissedDelivery[] = [];
+  let from = seconds(since) - OVERLAP;
+  let span = wanted - from;
+  for (let windows = 0; windows < WINDOWS && from < wanted && span >= 1; windows += 1) {
+    const to = Math.min(wanted, from + span);
+    const events = yield* eventsBetween(access, from, to);
+    if (events === 'refused') break;
+    if (events === 'too_many') {
+      span = Math.floor(span / 4);
+      continue;
+    }
+    found.push(...events);
+    from = to;
   }
-  return { unable: true };
+  // Not a step further than before: another time.
+  if (from <= seconds(since)) return { unable: true };
+  return { deliveries: found, until: new Date(from * 1000), hasMore: from < wanted };
 }

@@ -37,7 +37,9 @@ test('a provider’s file imports nothing but ./provider.ts, zod and files of it
   for (const file of files.filter(
     (each) => layer(each) === 'providers' && !/\/(index|provider)\.ts$/.test(each),
   )) {
-    const own = importsOf(file).filter((target) => target.startsWith(file.replace(/\.ts$/, '-')));
+    const whose = providers.find(({ id }) => path.basename(file).startsWith(id.replaceAll('_', '-')))?.id;
+    const prefix = `providers/${whose?.replaceAll('_', '-')}`;
+    const own = importsOf(file).filter((target) => whose !== undefined && target.startsWith(`${prefix}-`));
     expect(['providers/provider.ts', 'zod', ...own], file).toEqual(expect.arrayContaining(importsOf(file)));
   }
 });

@@ -8,12 +8,12 @@ import { unspill } from '../../lib/refresh/spill.ts';
 import { openServices, type Services } from '../../lib/services.ts';
 import { sweep } from '../../lib/sweep.ts';
 import { recoverMissedByApps } from '../../lib/webhooks/missed.ts';
-import { dueWebhooks } from '../../lib/webhooks/registration.ts';
+import { dueWebhooks, noticeAbsence } from '../../lib/webhooks/registration.ts';
 import { unspillDeliveries } from '../../lib/webhooks/spill.ts';
 
 /** Revocations handed to the queue at one firing; the rest is due at the next. */
 const REVOCATIONS_PER_FIRING = 100;
-const WEBHOOKS_PER_FIRING = 1_000;
+const WEBHOOKS_PER_FIRING = 500;
 /** As many as are told in a minute, and more. */
 const EVENTS_PER_FIRING = 5_000;
 
@@ -33,6 +33,7 @@ const jobs: Record<string, (services: Services) => Promise<Record<string, number
     return { queued: due.length };
   },
   webhooks: async (services) => {
+    await noticeAbsence(services);
     const due = await dueWebhooks(services, WEBHOOKS_PER_FIRING);
     if (due.length > 0) await sendWebhooks(services, due);
     return { queued: due.length };

@@ -23,7 +23,7 @@ type EndedRow = ScopeRow & { ended: boolean; shared: boolean; unsupported: boole
     | { id: null }
   );
 
-const FIRST_ATTEMPT_SECONDS = 60;
+const FIRST_ATTEMPT_SECONDS = 90;
 
 /**
  * Ends a connection: from the first statement on nobody can use it, and its envelopes stand only in
@@ -57,7 +57,7 @@ export async function disconnect(
       ) as shared, exists (
         select from webhooks w where w.connection_id = own.id and ${mayBeRegistered()}
       ) as is_told, (
-        select w.check_at from webhooks w where w.connection_id = own.id and w.lease_id is not null and w.check_at > now()
+        select least(w.check_at, now() + interval '2 minutes') from webhooks w where w.connection_id = own.id and w.lease_id is not null and w.check_at > now()
       ) as registering_until
       from own
     ),

@@ -98,13 +98,13 @@ export async function keep(
 /** Nobody but its tenant opens what was sealed. */
 const sameAccount = sql`
   tenant_id = excluded.tenant_id,
-  secret = case when w.tenant_id = excluded.tenant_id then w.secret end,
+  secret = case when w.tenant_id = excluded.tenant_id and w.data_key_id is not null then w.secret end,
   data_key_id = case when w.tenant_id = excluded.tenant_id then w.data_key_id end`;
 
 const anotherAccount = sql`
   tenant_id = excluded.tenant_id, secret = null, data_key_id = null, status = 'none', error = null,
   registered = '[]', watched = '{}', facts = '{}', routes = '{}', past_routes = w.past_routes || w.routes,
-  lease_id = null, updated_at = now()`;
+  complete_until = null, lease_id = null, updated_at = now()`;
 
 function isLive({ existing }: Snapshot): boolean {
   return existing !== undefined && existing.status !== 'disconnected';
@@ -217,7 +217,8 @@ async function write(
         old.config, old.version, old.data_key_id, old.credential,
         case when ${provider.auth.type === 'oauth'} then old.refresh_token end, old.expires_at,
         -- Whoever registers webhooks there at the moment is waited for.
-        case when w.lease_id is not null then greatest(w.check_at, now()) else now() end,
+        case when w.lease_id is not null then least(greatest(w.check_at, now()), now() + interval '2 minutes')
+          else now() end,
         now() + interval '24 hours', coalesce(w.registered, '[]')
       from connections old join written on written.id = old.id and old.version = ${existing?.version ?? null}::integer
         left join webhooks w on w.connection_id = old.id

@@ -9,10 +9,11 @@ import { unregister } from '../webhooks/unregister.ts';
 import { openCredential, type SealedRow } from './sealed.ts';
 import { dataKeyColumns } from './snapshot.ts';
 
-const FIRST_RETRY_SECONDS = 60;
+/** Half of it at least passes, and nobody is at it any more. */
+const FIRST_RETRY_SECONDS = 160;
 const LAST_RETRY_SECONDS = 3_600;
-/** As long as one attempt may take at most, the provider's deadline and ours for PostgreSQL. */
-export const ATTEMPT_SECONDS = 20;
+/** As long as one attempt may take at most: renewing, taking webhooks away, ending, and our statements. */
+export const ATTEMPT_SECONDS = 75;
 
 /** How far our clock may be from what has written an end; who can renew a token does so this much sooner. */
 const CLOCK_MS = 300_000;

@@ -82,12 +82,12 @@ export async function settle({ postgres }: Services, token: Unsettled): Promise<
     )
     insert into revocations (
       id, connection_id, user_id, brand_id, tenant_id, provider, account_id, grant_id, config, version, data_key_id, credential,
-      next_attempt_at, give_up_at
+      next_attempt_at, give_up_at, registered
     )
     select ${uuidv7()}, ${token.connection_id}::uuid, ${token.user_id}::uuid, ${token.brand_id}::uuid,
       ${token.tenant_id}::uuid, ${token.provider}, ${token.account_id}, ${token.grant_id}, ${JSON.stringify(token.config)}::jsonb,
       ${token.version}::integer, ${token.data_key_id}::uuid, ${token.credential}::bytea, now(),
-      now() + interval '24 hours'
+      now() + interval '24 hours', '[]'
     from lost
     returning id`,
   );

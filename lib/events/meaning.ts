@@ -62,7 +62,7 @@ async function forgetCustomer({ postgres }: Services, event: Meant): Promise<voi
   await postgres.rows(sql`
     with forgotten as (
       update events set data = ${REDACTED}
-      where ${isOfAccount(event)} and data ~ any (${patterns}::text[])
+      where ${isOfAccount(event)} and (data ~ any (${patterns}::text[]) or subject like any (${subjectsOf(event.data)}::text[]))
       returning 1
     )
     ${audit(event, 'customer_redacted')}`);
@@ -95,11 +95,22 @@ function audit(
       ${event.provider}, ${action}, ${detail}`;
 }
 
-/** By what a payload names a customer. Numbers are taken as they are written: JSON.parse would change a long one. */
-function marksOf(data: string): string[] {
-  const { customer } = JSON.parse(data, (_, value: unknown, context?: { source?: string }) =>
+/** Numbers are taken as they are written: JSON.parse would change a long one. */
+function parseExact(data: string): unknown {
+  return JSON.parse(data, (_, value: unknown, context?: { source?: string }) =>
     typeof value === 'number' ? context?.source : value,
-  ) as { customer?: { id?: unknown; email?: unknown; phone?: unknown } };
+  );
+}
+
+/** Orders that are to be forgotten with somebody: their subjects end with their numbers. */
+function subjectsOf(data: string): string[] {
+  const { orders_to_redact: ids } = parseExact(data) as { orders_to_redact?: unknown };
+  return Array.isArray(ids) ? ids.filter((id) => /^\d+$/.test(String(id))).map((id) => `%/${id}`) : [];
+}
+
+/** By what a payload names a customer. */
+function marksOf(data: string): string[] {
+  const { customer } = parseExact(data) as { customer?: { id?: unknown; email?: unknown; phone?: unknown } };
   return [customer?.id, customer?.email, customer?.phone].filter(
     (value): value is string => typeof value === 'string' && value.length >= 5,
   );

@@ -22,7 +22,11 @@ export async function setAgent(
   for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
     const [tenant] = await postgres.rows(sql<DataKeyColumns>`
       select ${dataKeyColumns}
-      from (select id from teams union all select id from users) t
+      from (
+        select id from teams
+        union all
+        select u.id from users u where not exists (select from team_members m where m.user_id = u.id)
+      ) t
       left join lateral (
         select * from data_keys where tenant_id = t.id order by generation desc limit 1
       ) k on true

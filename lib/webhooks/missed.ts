@@ -11,7 +11,9 @@ import type { Services } from '../services.ts';
 
 /** What has happened since may be on its way still. */
 const SETTLED_MS = 120_000;
+const ASKING_MS = 40_000;
 const PER_STATEMENT = 200;
+const CHARACTERS_PER_STATEMENT = 2_000_000;
 /** How often an app asks for what was missed by the app as a whole. */
 const APP_EVERY = sql`interval '1 hour'`;
 
@@ -30,16 +32,15 @@ export async function recoverMissed(
   services: Services,
   provider: Provider,
   access: Access,
-  row: { connection_id: string; registered: readonly Registered[]; since: Date },
+  row: { connection_id: string; account_id: string; registered: readonly Registered[]; since: Date },
 ): Promise<Completeness | undefined> {
   const ask = provider.webhooks?.missed;
   const gap = { since: row.since, until: settled(), registered: row.registered };
   if (!ask || gap.until <= gap.since) return undefined;
-  const missed = await asked(() => resultOf(ask(access, gap), services.meter));
+  const missed = await asked(() => resultOf(ask(access, gap), services.meter, ASKING_MS));
   if ('unable' in missed) return undefined;
-  for (let at = 0; at < missed.deliveries.length; at += PER_STATEMENT) {
-    const part = missed.deliveries.slice(at, at + PER_STATEMENT);
-    const ids = await storeMissed(services, row.connection_id, part);
+  for (const part of parts(missed.deliveries)) {
+    const ids = await storeMissed(services, row, part);
     // What the queue does not take the cron finds.
     if (ids.length > 0) await sendEvents(services, ids).catch(() => undefined);
   }
@@ -57,6 +58,9 @@ export async function recoverMissedByApps(services: Services): Promise<number> {
     if (!byApp || !assertion) continue;
     const since = await claimMark(services, id);
     const signed = since && (await signAssertion(assertion, Date.now() - 60_000));
+    if (since && !signed) {
+      console.error(JSON.stringify({ level: 'error', event: 'app_key_unreadable', provider_id: id }));
+    }
     if (!signed) continue;
     const gap = { since, until: settled(), registered: [] };
     const missed = await asked(() => resultOf(byApp.ask(signed, gap), services.meter));
@@ -80,10 +84,25 @@ async function asked(ask: () => Promise<Missed>): Promise<Missed> {
   }
 }
 
+function* parts(deliveries: readonly MissedDelivery[]): Generator<MissedDelivery[]> {
+  let part: MissedDelivery[] = [];
+  let length = 0;
+  for (const delivery of deliveries) {
+    const isFull = part.length >= PER_STATEMENT || length + delivery.text.length > CHARACTERS_PER_STATEMENT;
+    if (part.length > 0 && isFull) {
+      yield part;
+      [part, length] = [[], 0];
+    }
+    part.push(delivery);
+    length += delivery.text.length;
+  }
+  if (part.length > 0) yield part;
+}
+
 /** Stores what is not known yet: one statement. The ids of what the agent is to be told. */
 async function storeMissed(
   { postgres }: Services,
-  connectionId: string,
+  { connection_id: connectionId, account_id: accountId }: { connection_id: string; account_id: string },
   deliveries: readonly MissedDelivery[],
 ): Promise<string[]> {
   const column = (read: (delivery: MissedDelivery) => string | null) => deliveries.map(read);
@@ -104,6 +123,7 @@ async function storeMissed(
       coalesce(g.occurred_at, now()), g.data, g.topic, g.delivery_id, g.subject,
       case when g.type = '' then 'kept' else 'pending' end
     from given g join connections c on c.id = ${connectionId}::uuid and c.status <> 'disconnected'
+      and c.account_id = ${accountId}
     where g.delivery_id is not null and not exists (
       select from events e
       where e.connection_id = ${connectionId}::uuid and e.topic is not null and e.topic = g.topic and e.subject = g.subject

@@ -15,7 +15,8 @@ import { type Completeness, recoverMissed } from './missed.ts';
 import { openSecret, type SealedSecret, secretBinding } from './secrets.ts';
 import { webhookUrl } from './url.ts';
 
-const LEASE_SECONDS = 60;
+/** As long as registering and asking for what was missed may take. */
+const LEASE_SECONDS = 90;
 const DAY = 86_400;
 const FIRST_RETRY = 300;
 const LAST_RETRY = 6 * 3_600;
@@ -66,8 +67,8 @@ export async function lookAfter(
   try {
     const access = await accessOf(services, provider, row);
     const registration = access ? await register(services, provider, row, access) : { registered: [] };
-    const isComplete = await complete(services, provider, row, { access, registration, isWaitedFor });
-    return await write(services, row, registration, isComplete);
+    const completeness = await complete(services, provider, row, { access, registration, isWaitedFor });
+    return await write(services, row, registration, completeness);
   } catch (error) {
     if (!(error instanceof Problem || error instanceof OutboundError)) throw error;
     const failed = `${provider.name} could not be told where to send what happens. It is tried again.`;
@@ -84,21 +85,32 @@ async function accessOf(services: Services, provider: Provider, row: Claimed): P
   return { credential, config: row.config, client, pinned: row.account_id };
 }
 
+/** Whether something of what is wanted is told. */
+function isAny(registration: Registration): boolean {
+  if (!('registered' in registration)) return false;
+  return registration.registered.length > 0 || (registration.routes?.length ?? 0) > 0;
+}
+
 /** Up to when all that happened is known; undefined where that is as before. */
 async function complete(
   services: Services,
   provider: Provider,
-  { connection_id, complete_until: since, registered }: Claimed,
+  { connection_id, account_id, complete_until: since, registered }: Claimed,
   {
     access,
     registration,
     isWaitedFor,
   }: { access: Access | undefined; registration: Registration; isWaitedFor: boolean },
 ): Promise<Completeness | undefined> {
-  const isTold = 'registered' in registration && registration.failed === undefined;
-  if (!access || !since || !isTold) return undefined;
+  if (!access || !since || !isAny(registration)) return undefined;
   if (isWaitedFor) return { until: since, hasMore: Date.now() - since.getTime() > HOUR_MS };
-  return recoverMissed(services, provider, access, { connection_id, registered, since });
+  try {
+    return await recoverMissed(services, provider, access, { connection_id, account_id, registered, since });
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    // What has been registered is written all the same.
+    return undefined;
+  }
 }
 
 /**
@@ -120,29 +132,47 @@ export async function withWebhooks(
   }
 }
 
+/** The connection is another account's by now: what was made for the one before goes with it. */
+async function leaveToEnd({ postgres }: Services, row: Claimed, made: readonly Registered[]): Promise<void> {
+  await postgres.rows(sql`
+    update revocations set registered = ${JSON.stringify(made)}::jsonb
+    where connection_id = ${row.connection_id}::uuid and account_id = ${row.account_id} and registered is not null
+      and attempts = 0`);
+}
+
 /** Without a firing of the cron for longer than this, what was told meanwhile may have been told in vain. */
 const AWAY = sql`interval '10 minutes'`;
+const PER_STATEMENT = 5_000;
 
-/** The ids of connections whose webhooks are to be looked after: all of them soon, once we were away for long. */
+/** Has all webhooks looked after soon once we were away for long: two statements, more where we were. */
+export async function noticeAbsence({ postgres }: Services): Promise<void> {
+  const [row] = await postgres.rows(sql<{ was_away: boolean }>`
+    select at < now() - ${AWAY} as was_away from marks where name = 'cron'`);
+  for (let moved = PER_STATEMENT; row?.was_away && moved === PER_STATEMENT; ) {
+    const rows = await postgres.rows(sql`
+      update webhooks set check_at = now() + random() * ${AWAY}
+      where connection_id in (
+        select connection_id from webhooks
+        where check_at > now() + ${AWAY} and check_at <> 'infinity' and lease_id is null limit ${PER_STATEMENT}
+      ) returning 1`);
+    moved = rows.length;
+  }
+  await postgres.rows(sql`
+    insert into marks (name, at) values ('cron', now()) on conflict (name) do update set at = now()`);
+}
+
+/** The ids of connections whose webhooks are to be looked after. */
 export async function dueWebhooks({ postgres }: Services, limit: number): Promise<string[]> {
   const rows = await postgres.rows(sql<{ connection_id: string }>`
-    with beat as (
-      insert into marks (name, at) values ('cron', now()) on conflict (name) do update set at = now()
-    ),
-    away as (
-      update webhooks w set check_at = now() + random() * interval '10 minutes'
-      from marks m
-      where m.name = 'cron' and m.at < now() - ${AWAY} and w.lease_id is null
-        and w.check_at > now() + interval '10 minutes' and w.check_at <> 'infinity'
-    ),
-    due as (
-      select w.connection_id, c.id is not null as is_live
+    with due as (
+      select w.connection_id, w.check_at, c.id is not null as is_live
       from webhooks w left join connections c on c.id = w.connection_id and c.status = 'connected'
       where w.check_at <= now() order by w.check_at limit ${limit}
     ),
     -- Nobody is to be told of what has ended.
     idle as (
-      update webhooks w set check_at = 'infinity' from due where w.connection_id = due.connection_id and not due.is_live
+      update webhooks w set check_at = 'infinity', lease_id = null
+      from due where w.connection_id = due.connection_id and w.check_at = due.check_at and not due.is_live
     )
     select connection_id from due where is_live`);
   return rows.map((row) => row.connection_id);
@@ -240,7 +270,7 @@ async function write(
   const error = 'failed' in outcome ? (outcome.failed ?? null) : null;
   const isLimited = 'limited' in outcome;
   const isWell = made !== undefined && error === null;
-  const hasAny = (made?.registered.length ?? 0) > 0 || (made?.routes?.length ?? 0) > 0;
+  const hasAny = isAny(outcome);
   const status = isWell ? (hasAny ? 'active' : 'none') : 'failed';
   const backoff = Math.min(LAST_RETRY, FIRST_RETRY * 2 ** Math.min(row.failures, 10));
   const wait = isWell
@@ -257,11 +287,12 @@ async function write(
       ? await seal(made.secret, key.key, key.id, secretBinding({ ...row, version }))
       : null;
   const message = isLimited ? 'There were too many requests. It is tried again.' : error;
-  await services.postgres.rows(sql`
+  const written = await services.postgres.rows(sql`
     -- Who has ended it meanwhile waits for us.
     with awaited as (
-      update revocations set next_attempt_at = now()
-      where connection_id = ${row.connection_id}::uuid and attempts = 0 and next_attempt_at > now()
+      update revocations r set next_attempt_at = now()
+      where r.connection_id = ${row.connection_id}::uuid and r.attempts = 0 and r.next_attempt_at > now()
+        and not exists (select from connections c where c.id = r.connection_id and c.status <> 'disconnected')
     )
     update webhooks set
       status = ${status}, error = ${message}, failures = case when ${isWell} then 0 else failures + 1 end,
@@ -271,10 +302,12 @@ async function write(
       secret = coalesce(${secret}::bytea, secret), data_key_id = coalesce(${key?.id ?? null}::uuid, data_key_id),
       complete_until = case
         when ${status} = 'none' then null
-        when ${status} = 'active' then coalesce(${completeness?.until ?? null}::timestamptz, complete_until, now())
+        when ${hasAny} then coalesce(${completeness?.until ?? null}::timestamptz, complete_until, now())
         else complete_until end,
       version = case when ${secret !== null} then ${version}::integer else version end,
       check_at = now() + make_interval(secs => ${wait}), lease_id = null, updated_at = now()
-    where connection_id = ${row.connection_id}::uuid and lease_id = ${row.lease_id}::uuid`);
+    where connection_id = ${row.connection_id}::uuid and lease_id = ${row.lease_id}::uuid
+    returning 1`);
+  if (written.length === 0 && made) await leaveToEnd(services, row, made.registered);
   return { status, error: message };
 }

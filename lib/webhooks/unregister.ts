@@ -19,7 +19,9 @@ interface Ended {
 interface Row {
   registered: Registered[];
   status: string;
-  is_unsettled: boolean;
+  is_live: boolean;
+  /** It is being registered anew, or about to be. */
+  is_busy: boolean;
 }
 
 /** Takes away what was registered, with a credential that still works. True once nothing is left. */
@@ -32,19 +34,25 @@ export async function unregister(
   const { webhooks } = provider;
   if (!webhooks?.unregister) return true;
   const [row] = await services.postgres.rows(sql<Row>`
-    select w.registered, w.status, exists (
-      select from connections c where c.id = w.connection_id and c.status <> 'disconnected'
-    ) and (w.lease_id is not null or w.check_at <= now() or w.status = 'failed') as is_unsettled
-    from webhooks w where w.connection_id = ${ended.connection_id}::uuid`);
+    select w.registered, w.status, l.is_live, l.is_live and (w.lease_id is not null or w.check_at <= now()) as is_busy
+    from webhooks w cross join lateral (
+      select exists (
+        select from connections c where c.id = w.connection_id and c.status <> 'disconnected'
+      ) as is_live
+    ) l
+    where w.connection_id = ${ended.connection_id}::uuid`);
+  // What is in use is not this one's to take away.
+  if (!ended.registered && row?.is_live) return true;
+  // What stands now may yet turn out to be what stood before.
+  if (ended.registered && row?.is_busy) return false;
   const kept = ended.registered && row ? row.registered : [];
   const all = ended.registered ?? row?.registered ?? [];
   const registered = all.filter(({ id }) => !kept.some((each) => each.id === id));
   // What has failed, or was under way, may have been made all the same.
   const hasUnknown = ended.registered ? all.length === 0 : row?.status === 'failed';
   const isUnclear = hasUnknown && !webhooks.choices && !webhooks.clientSecrets;
-  // What stands now may yet turn out to be another's.
   const isInUse = registered.length < all.length || isUnclear;
-  if (ended.registered && isInUse && row?.is_unsettled) return false;
+  if (ended.registered && isInUse && row?.is_live && row.status === 'failed') return false;
   if (registered.length === 0 && !isUnclear) return true;
   const url = webhookUrl(services, provider, ended.connection_id);
   const isGone = await resultOf(webhooks.unregister(access, { registered, url, kept }), services.meter);
@@ -52,6 +60,8 @@ export async function unregister(
   await services.postgres.rows(sql`
     update webhooks set registered = '[]', status = 'none', error = null, secret = null, data_key_id = null,
       updated_at = now()
-    where connection_id = ${ended.connection_id}::uuid`);
+    where connection_id = ${ended.connection_id}::uuid and not exists (
+      select from connections c where c.id = ${ended.connection_id}::uuid and c.status <> 'disconnected'
+    )`);
   return true;
 }

@@ -87,8 +87,8 @@ function accessOf(provider: Provider, { api_key, config }: Key): Access {
 
 function answerOf(status: number, headers: Headers, text: string): Answer {
   try {
-    return { status, headers, text, json: JSON.parse(text) };
+    return { status, headers, texts: () => [], json: JSON.parse(text) };
   } catch {
-    return { status, headers, text, json: undefined };
+    return { status, headers, texts: () => [], json: undefined };
   }
 }

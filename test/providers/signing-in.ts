@@ -120,7 +120,7 @@ export function signingIn(
 
 /** An answer as it would come, for those that no simulator gives. */
 export function answer(status: number, json?: unknown, headers: Record<string, string> = {}): Answer {
-  return { status, headers: new Headers(headers), text: JSON.stringify(json) ?? '', json };
+  return { status, headers: new Headers(headers), texts: () => [], json };
 }
 
 /** What a dialogue makes of such an answer, be it the answer to every request of it. */

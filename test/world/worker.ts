@@ -59,6 +59,7 @@ function localised(env: LocalEnv): LocalEnv {
     REVOCATIONS: breakable(env.REVOCATIONS),
     REFRESHES: breakable(env.REFRESHES),
     EVENTS: breakable(env.EVENTS),
+    WEBHOOKS: breakable(env.WEBHOOKS),
   };
   made.set(env, known);
   return known;

@@ -15,8 +15,9 @@ const targets: Record<Teller, Target> = {
 const nobody = new Client(world, undefined);
 
 /** Stored by nobody's connection. */
+/** Without pings: GitHub's simulator sends them to new hooks when it comes to it. */
 const storedAnywhere = async () =>
-  Number((await world.sql('select count(*) from events where topic is not null'))[0]?.count);
+  Number((await world.sql(`select count(*) from events where topic <> 'ping'`))[0]?.count);
 
 describe.each(tellers)('%s:', (provider) => {
   const target = targets[provider];
