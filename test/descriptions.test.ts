@@ -15,7 +15,13 @@ const worlds: Summary[] = existsSync(file)
   : [];
 
 /** Calls of described APIs that their descriptions, as we have them, leave out; each stands in the documents. */
-const LEFT_OUT = ['DELETE /admin/api_permissions/current.json', 'DELETE /api/v2/oauth/tokens/current.json'];
+const LEFT_OUT = [
+  'DELETE /admin/api_permissions/current.json',
+  'DELETE /api/v2/oauth/tokens/current.json',
+  // https://docs.github.com/en/rest/repos/webhooks
+  'GET /repos/octocat/Hello-World/hooks/{id}/deliveries',
+  'POST /repos/octocat/Hello-World/hooks/{id}/deliveries/{id}/attempts',
+];
 
 // Only a run of everything has asked everybody.
 test.runIf(process.env.SPECS_DIR !== undefined && worlds.length > 10)(
@@ -30,7 +36,7 @@ test.runIf(process.env.SPECS_DIR !== undefined && worlds.length > 10)(
     const beside = worlds
       .flatMap(({ notDescribed }) => notDescribed)
       .filter(({ isOfTheApi }) => isOfTheApi)
-      .map(({ method, path: where }) => `${method} ${where}`);
+      .map(({ method, path: where }) => `${method} ${where.replaceAll(/\d{6,}/g, '{id}')}`);
     expect(LEFT_OUT).toEqual(expect.arrayContaining([...new Set(beside)]));
     console.log(`requests that fit their description: ${JSON.stringify(Object.fromEntries(fitting))}`);
   },

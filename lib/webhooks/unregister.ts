@@ -43,14 +43,15 @@ export async function unregister(
     where w.connection_id = ${ended.connection_id}::uuid`);
   // What is in use is not this one's to take away.
   if (!ended.registered && row?.is_live) return true;
-  // What stands now may yet turn out to be what stood before.
-  if (ended.registered && row?.is_busy) return false;
-  const kept = ended.registered && row ? row.registered : [];
   const all = ended.registered ?? row?.registered ?? [];
-  const registered = all.filter(({ id }) => !kept.some((each) => each.id === id));
   // What has failed, or was under way, may have been made all the same.
   const hasUnknown = ended.registered ? all.length === 0 : row?.status === 'failed';
   const isUnclear = hasUnknown && !webhooks.choices && !webhooks.clientSecrets;
+  if (all.length === 0 && !isUnclear) return true;
+  // What stands now may yet turn out to be what stood before.
+  if (ended.registered && row?.is_busy) return false;
+  const kept = ended.registered && row ? row.registered : [];
+  const registered = all.filter(({ id }) => !kept.some((each) => each.id === id));
   const isInUse = registered.length < all.length || isUnclear;
   if (ended.registered && isInUse && row?.is_live && row.status === 'failed') return false;
   if (registered.length === 0 && !isUnclear) return true;
