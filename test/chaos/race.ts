@@ -16,13 +16,16 @@ export async function race(
   const [owner] = await owners(one, planted);
   if (!owner) throw new Error('no owner');
   const workers = [one, other];
-  let unhappy = 0;
+  /** What those who were not served were told, and how many. */
+  const refusals = new Map<string, number>();
   for (let round = 0; round < rounds; round += 1) {
     await one.sql(`update connections set refresh_at = now(), expires_at = now()`);
     const calls = Array.from({ length: racers - 2 }, async (_, at) => {
       const reply = await ask(workers[at % 2] ?? one, owner, 'POST', '/api/connectors/github/test');
-      if (reply.status !== 200) unhappy += 1;
-      await reply.body?.cancel();
+      const text = await reply.text();
+      if (reply.status === 200) return;
+      const told = `${reply.status} ${text}`.replace(/,?"request_id":"[^"]*"/, '');
+      refusals.set(told, (refusals.get(told) ?? 0) + 1);
     });
     await Promise.all([...calls, ...workers.map(fire)]);
   }
@@ -34,6 +37,11 @@ export async function race(
       server.calls === rounds,
     ),
     figure('reuse errors', '0', server.reuses, server.reuses === 0),
-    figure('racers that were not served', '0', unhappy, unhappy === 0),
+    figure(
+      'racers that were not served',
+      '0',
+      [...refusals].map(([told, count]) => `${count} of ${told}`).join('; ') || 0,
+      refusals.size === 0,
+    ),
   ];
 }
