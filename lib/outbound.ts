@@ -1,6 +1,6 @@
 import type { Answer, HttpRequest } from '../providers/provider.ts';
 import { readBounded } from './bounded-read.ts';
-import { textsAt } from './json-text.ts';
+import { parseJsonExactly, textsAt } from './json-text.ts';
 import type { Meter } from './meter.ts';
 
 /** Why no answer came: the deadline, the network, a redirect, more bytes than we read. */
@@ -44,25 +44,11 @@ export async function send(request: HttpRequest, meter: Meter, leftMs = DEADLINE
     return {
       status: response.status,
       headers: response.headers,
-      json: parseJson(text),
+      json: parseJsonExactly(text),
       texts: (...path) => textsAt(text, ...path),
     };
   } catch (error) {
     if (error instanceof OutboundError) throw error;
     throw new OutboundError(signal.aborted ? 'timeout' : 'network');
   }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text, exactInteger);
-  } catch {
-    return undefined;
-  }
-}
-
-/** Integers past 2^53 become their digits as text, since a number would be another one. */
-function exactInteger(_: string, value: unknown, context?: { source?: string }): unknown {
-  const isInexact = Number.isInteger(value) && !Number.isSafeInteger(value);
-  return isInexact && /^-?\d+$/.test(context?.source ?? '') ? context?.source : value;
 }
