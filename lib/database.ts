@@ -19,7 +19,6 @@ const BACKOFF_MS = 100;
 const LIMITS = `select set_config('lock_timeout', '1500', true), set_config('statement_timeout', '4000', true),
   set_config('idle_in_transaction_session_timeout', '5000', true)`;
 
-/** Makes text and parameters of statements; who runs them is the driver of Neon's. */
 const compiler = new Kysely<unknown>({
   dialect: {
     createAdapter: () => new PostgresAdapter(),
@@ -28,6 +27,12 @@ const compiler = new Kysely<unknown>({
     createQueryCompiler: () => new PostgresQueryCompiler(),
   },
 });
+
+/** A statement's text and parameters; who runs it is the driver of Neon's. */
+export function compile(statement: RawBuilder<unknown>): { text: string; parameters: unknown[] } {
+  const { sql: text, parameters } = statement.compile(compiler);
+  return { text, parameters: [...parameters] };
+}
 
 /** PostgreSQL did not do it, or did and could not say so. */
 export class PostgresUnavailable extends Problem {
@@ -92,21 +97,21 @@ export function postgres(config: DatabaseConfig, meter: Meter, deadlineMs = DEAD
 
   return {
     rows: <Row>(statement: RawBuilder<Row>) => {
-      const { sql: text, parameters } = statement.compile(compiler);
+      const { text, parameters } = compile(statement);
       return attempt(async () => {
         meter.postgres += 1;
-        return (await sql.query(text, [...parameters], options())) as Row[];
+        return (await sql.query(text, parameters, options())) as Row[];
       });
     },
     rowsUnderLock: <Row>(lock: string, statement: RawBuilder<Row>) => {
-      const { sql: text, parameters } = statement.compile(compiler);
+      const { text, parameters } = compile(statement);
       return attempt(async () => {
         meter.postgres += 1;
         const [, , rows] = await sql.transaction(
           [
             sql.query(LIMITS),
             sql.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [lock]),
-            sql.query(text, [...parameters]),
+            sql.query(text, parameters),
           ],
           { isolationLevel: 'ReadCommitted', ...options() },
         );

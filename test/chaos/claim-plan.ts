@@ -1,14 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import {
-  DummyDriver,
-  Kysely,
-  PostgresAdapter,
-  PostgresIntrospector,
-  PostgresQueryCompiler,
-  type RawBuilder,
-  sql,
-} from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { z } from 'zod';
+import { compile } from '../../lib/database.ts';
 import { claim } from '../../lib/refresh/claim.ts';
 import { dueQuery } from '../../lib/refresh/due.ts';
 import { writeRenewed } from '../../lib/refresh/renewed.ts';
@@ -25,7 +18,7 @@ export async function claimPlan(
   { few, many, say }: { few: number; many: number; say?: (plan: string) => void },
 ): Promise<Figure[]> {
   const world = await stage.open();
-  const { text, parameters } = compiled();
+  const { text, parameters } = compile(sql`${dueQuery(LIMIT)}`);
   const one = await statementsOfOne();
   const small = await measure(world, text, parameters, few);
   const smallCost = await costOf(world, one);
@@ -55,29 +48,13 @@ export async function claimPlan(
   ];
 }
 
-interface Compiled {
-  text: string;
-  parameters: readonly unknown[];
-}
-
-function compiled(statement: RawBuilder<unknown> = sql`${dueQuery(LIMIT)}`): Compiled {
-  const database = new Kysely<unknown>({
-    dialect: {
-      createAdapter: () => new PostgresAdapter(),
-      createDriver: () => new DummyDriver(),
-      createIntrospector: (db) => new PostgresIntrospector(db),
-      createQueryCompiler: () => new PostgresQueryCompiler(),
-    },
-  });
-  const query = statement.compile(database);
-  return { text: query.sql, parameters: query.parameters };
-}
+type Compiled = ReturnType<typeof compile>;
 
 /** The statements of a refresh, as the product makes them, of a connection that is not there: they change nothing. */
 async function statementsOfOne(): Promise<Compiled[]> {
   const statements: Compiled[] = [];
   const rows = async (statement: RawBuilder<unknown>) => {
-    statements.push(compiled(statement));
+    statements.push(compile(statement));
     return [];
   };
   const services = { postgres: { rows } } as unknown as Services;
@@ -111,14 +88,14 @@ async function costOf(world: StagedWorld, statements: readonly Compiled[]): Prom
   await world.sql('vacuum (analyze)');
   let cost = 0;
   for (const { text, parameters } of statements) {
-    const [row] = await world.sql(`explain (format json) ${text}`, [...parameters]);
+    const [row] = await world.sql(`explain (format json) ${text}`, parameters);
     const [explained] = explanation.parse(row?.['QUERY PLAN']);
     cost += explained.Plan['Total Cost'];
   }
   return cost;
 }
 
-async function measure(world: StagedWorld, text: string, parameters: readonly unknown[], total: number) {
+async function measure(world: StagedWorld, text: string, parameters: unknown[], total: number) {
   await world.sql(
     `insert into connections (id, user_id, tenant_id, provider, type, status, account_id, grant_id, refresh_at)
      select gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'github', 'oauth', 'connected', '1', '1',
@@ -130,7 +107,7 @@ async function measure(world: StagedWorld, text: string, parameters: readonly un
   const times: number[] = [];
   let plan = '';
   for (let round = 0; round < 15; round += 1) {
-    const rows = await world.sql(`explain (analyze, buffers, costs off) ${text}`, [...parameters]);
+    const rows = await world.sql(`explain (analyze, buffers, costs off) ${text}`, parameters);
     plan = rows.map((row) => String(row['QUERY PLAN'])).join('\n');
     times.push(Number(/Execution Time: ([\d.]+)/.exec(plan)?.[1]));
   }
