@@ -7,8 +7,8 @@ import { tellEndings } from '../../lib/refresh/ending.ts';
 import { unspill } from '../../lib/refresh/spill.ts';
 import { openServices, type Services } from '../../lib/services.ts';
 import { sweep } from '../../lib/sweep.ts';
+import { dueWebhooks, noticeAbsence } from '../../lib/webhooks/due.ts';
 import { recoverMissedByApps } from '../../lib/webhooks/missed.ts';
-import { dueWebhooks, noticeAbsence } from '../../lib/webhooks/registration.ts';
 import { unspillDeliveries } from '../../lib/webhooks/spill.ts';
 
 /** Revocations handed to the queue at one firing; the rest is due at the next. */
