@@ -132,13 +132,23 @@ async function storeMissed(
   return rows.filter(({ status }) => status === 'pending').map(({ id }) => id);
 }
 
-/** When an app last asked, where it is time to ask again; the first time there is nothing to ask for. */
+/**
+ * Up to when an app has got to know of what was missed, where it is time to ask: once an hour, whether or not that
+ * comes to anything. The first time there is nothing to ask for.
+ */
 async function claimMark({ postgres }: Services, provider: string): Promise<Date | undefined> {
   const [row] = await postgres.rows(sql<{ at: Date }>`
     with first as (
-      insert into marks (name, at) values (${markOf(provider)}, now()) on conflict do nothing
+      insert into marks (name, at) values (${markOf(provider)}, now()), (${askedMarkOf(provider)}, now())
+      on conflict do nothing
+    ),
+    claimed as (
+      update marks set at = now()
+      where name = ${askedMarkOf(provider)} and at < now() - ${APP_EVERY}
+        and exists (select from marks where name = ${markOf(provider)})
+      returning 1
     )
-    select at from marks where name = ${markOf(provider)} and at < now() - ${APP_EVERY}`);
+    select at from marks where name = ${markOf(provider)} and exists (select from claimed)`);
   return row?.at;
 }
 
@@ -149,4 +159,8 @@ async function moveMark({ postgres }: Services, provider: string, at: Date): Pro
 
 function markOf(provider: string): string {
   return `missed:${provider}`;
+}
+
+function askedMarkOf(provider: string): string {
+  return `asked:${provider}`;
 }

@@ -244,7 +244,20 @@ describe('what GitHub has told in vain', () => {
     await happen(app, 'github', 'push', { repository: HELLO });
     await app.sql('delete from events where connection_id = $1 and topic is not null', [id]);
     failed(app, 10 * MINUTE);
-    await app.sql(`update marks set at = now() - interval '2 hours' where name = 'missed:github'`);
+    const later = () =>
+      app.sql(
+        `update marks set at = at - interval '2 hours' where name in ('missed:github', 'asked:github')`,
+      );
+    await later();
+    app.gateway.misbehave({
+      provider: 'github',
+      match: '/app/hook/deliveries',
+      times: 1,
+      respond: { status: 500 },
+    });
+    for (const _ of [1, 2, 3]) await fireCron(app, 'missed');
+    expect(app.gateway.count('github', /\/app\/hook\/deliveries/)).toBe(1);
+    await later();
     for (const _ of [1, 2]) await fireCron(app, 'missed');
     expect(app.gateway.count('github', /\/app\/hook\/deliveries\/\d+\/attempts$/)).toBe(1);
     await until(async () => ((await typesOf(app, person)).includes('github.push') ? true : undefined));
