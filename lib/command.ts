@@ -1,13 +1,13 @@
 // `npm run keys:…` and `npm run agent:…`: run by Node, not by the Worker.
 import process from 'node:process';
 import { parseArgs } from 'node:util';
+import { NotDone, type Tools } from './command-tools.ts';
 import { readDatabaseConfig, readKmsConfig } from './config.ts';
 import { postgres } from './database.ts';
 import { setAgent, unsetAgent } from './events/set-agent.ts';
 import { destroy } from './keys/destroy.ts';
 import { rewrap } from './keys/rewrap.ts';
 import { rotate } from './keys/rotate.ts';
-import { NotDone, type Tools } from './keys/tools.ts';
 import { kms } from './kms.ts';
 import { newMeter } from './meter.ts';
 import { Problem } from './problem.ts';

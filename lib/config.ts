@@ -4,13 +4,14 @@ import { unavailable } from './problem.ts';
 /** The Worker's settings, checked once an isolate; names and meaning stand in the README. */
 export type Config = z.infer<typeof schema>;
 
-/** An origin that browsers may be sent to: https, or http on loopback. */
-const publicUrl = z.url().refine((value) => {
-  const { protocol, hostname } = new URL(value);
-  return (
-    protocol === 'https:' || (protocol === 'http:' && ['127.0.0.1', 'localhost', '[::1]'].includes(hostname))
-  );
-}, 'must be https, or http on loopback');
+/** Whether an address may be sent secrets: https, or http on loopback; and none in itself. */
+export function isPublicUrl(text: string): boolean {
+  const url = URL.parse(text);
+  const isLocal = url?.protocol === 'http:' && ['127.0.0.1', 'localhost', '[::1]'].includes(url.hostname);
+  return (url?.protocol === 'https:' || isLocal) && url?.username === '' && url.password === '';
+}
+
+const publicUrl = z.url().refine(isPublicUrl, 'must be https, or http on loopback');
 
 const databaseSettings = z.object({
   DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//),

@@ -11,6 +11,7 @@ import { Problem, unavailable } from '../problem.ts';
 import type { Services } from '../services.ts';
 import { mayBeRegistered } from '../webhooks/unregister.ts';
 import { grantsLock } from './grants-lock.ts';
+import { insertDataKey } from './insert-data-key.ts';
 import { isRevocable } from './revocable.ts';
 import { type ConnectionRow, connectionColumns, type MaybeConnection } from './row.ts';
 import { isSealing } from './same-sealing.ts';
@@ -148,13 +149,7 @@ async function write(
     'retired_revocation', (select id from retired))`;
   const statement = sql<ScopeRow & MaybeConnection>`
     with ${callerTables(caller)},
-    new_key as (
-      insert into data_keys (id, tenant_id, generation, kms_key_id, wrapped)
-      select ${newKey?.id ?? null}::uuid, ${newKey?.tenantId ?? null}::uuid, ${newKey?.generation ?? null}::integer,
-        ${newKey?.kmsKeyId ?? null}, ${newKey?.wrapped ?? null}::bytea
-      from scope where ${newKey !== undefined} and scope.tenant_id = ${scope.tenantId}
-      on conflict do nothing returning id
-    ),
+    new_key as (${insertDataKey(newKey, sql<boolean>`exists (select from scope where scope.tenant_id = ${scope.tenantId})`)}),
     target as (
       select scope.* from scope
       where scope.tenant_id = ${scope.tenantId} and (

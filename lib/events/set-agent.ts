@@ -1,9 +1,11 @@
 import { sql } from 'kysely';
 import { Webhook } from 'standardwebhooks';
+import { NotDone, type Tools } from '../command-tools.ts';
+import { isPublicUrl } from '../config.ts';
+import { insertDataKey } from '../connections/insert-data-key.ts';
 import { type DataKeyColumns, dataKeyColumns, toDataKey } from '../connections/snapshot.ts';
-import { generateDataKey, openDataKey, type WrappedDataKey } from '../data-keys.ts';
+import { generateDataKey, openDataKey } from '../data-keys.ts';
 import { seal } from '../envelope.ts';
-import { NotDone, type Tools } from '../keys/tools.ts';
 import { agentBinding } from './agent-binding.ts';
 
 const ATTEMPTS = 3;
@@ -38,7 +40,7 @@ export async function setAgent(
       : await generateDataKey(tenantId, 1, kms, Date.now());
     const sealed = await seal(secret, key.key, key.id, agentBinding(tenantId));
     const [written] = await postgres.rows(sql<{ waiting: number }>`
-      with new_key as (${insertKey(made)}),
+      with new_key as (${insertDataKey(made)}),
       written as (
         insert into agents (tenant_id, url, data_key_id, secret)
         select ${tenantId}::uuid, ${url}, ${key.id}::uuid, ${sealed}::bytea
@@ -72,19 +74,8 @@ export async function unsetAgent(
   say({ event: 'agent_unset', tenant_id: tenantId });
 }
 
-function insertKey(row: WrappedDataKey | undefined) {
-  return sql`
-    insert into data_keys (id, tenant_id, generation, kms_key_id, wrapped)
-    select ${row?.id ?? null}::uuid, ${row?.tenantId ?? null}::uuid, ${row?.generation ?? null}::integer,
-      ${row?.kmsKeyId ?? null}, ${row?.wrapped ?? null}::bytea
-    where ${row !== undefined}
-    on conflict do nothing returning id`;
-}
-
-function requireUrl(text: string): void {
-  const url = URL.parse(text);
-  const isLocal = url?.protocol === 'http:' && ['127.0.0.1', 'localhost', '[::1]'].includes(url.hostname);
-  if ((url?.protocol === 'https:' || isLocal) && url?.username === '' && url.password === '') return;
+function requireUrl(url: string): void {
+  if (isPublicUrl(url)) return;
   throw new NotDone('Give the address where the agent takes events: https, without a password in it.');
 }
 

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { NotDone, type Tools } from './tools.ts';
+import { NotDone, type Tools } from '../command-tools.ts';
 
 interface Doomed {
   data_keys: number;
@@ -30,7 +30,11 @@ export async function destroy(
       'Nothing was destroyed. Disconnect first what is to end at the platforms; then run it again with --yes. There is no way back.',
     );
   }
-  await postgres.rows(sql`delete from data_keys where tenant_id = ${tenantId}::uuid`);
+  await postgres.rows(sql`
+    with gone as (delete from data_keys where tenant_id = ${tenantId}::uuid returning id)
+    insert into audit_log (tenant_id, user_id, brand_id, connection_id, provider, action)
+    select tenant_id, user_id, brand_id, id, provider, 'keys_destroyed'
+    from connections where data_key_id in (select id from gone)`);
   say({
     event: 'destroyed',
     tenant_id: tenantId,

@@ -1,6 +1,8 @@
 import { sql } from 'kysely';
+import type { Tools } from '../command-tools.ts';
+import { insertDataKey } from '../connections/insert-data-key.ts';
 import { generateDataKey } from '../data-keys.ts';
-import { eachOf, isAsked, pause, type Tools } from './tools.ts';
+import { eachOf, isAsked, pause } from './batches.ts';
 
 /**
  * How long the keys of a finished rotation are kept: a token that PostgreSQL did not take may wait in a queue sealed
@@ -46,12 +48,8 @@ export async function makeKeys({ postgres, kms, say }: Tools, tenantId: string |
     await eachOf(tenants, async ({ tenant_id, generation }) => {
       const { row } = await generateDataKey(tenant_id, generation + 1, kms, Date.now());
       // Who destroys a tenant's keys meanwhile does not get another.
-      const written = await postgres.rows(sql`
-        insert into data_keys (id, tenant_id, generation, kms_key_id, wrapped)
-        select ${row.id}::uuid, ${tenant_id}::uuid, ${row.generation}::integer, ${row.kmsKeyId}, ${row.wrapped}::bytea
-        where exists (select from data_keys where tenant_id = ${tenant_id}::uuid)
-        on conflict (tenant_id, generation) do nothing
-        returning id`);
+      const isKept = sql<boolean>`exists (select from data_keys where tenant_id = ${tenant_id}::uuid)`;
+      const written = await postgres.rows(insertDataKey(row, isKept));
       made += written.length;
     });
     say({ event: 'data_keys_made', made });

@@ -1,8 +1,10 @@
+import { NotDone, type Tools } from '../command-tools.ts';
 import { bindingOf } from '../connections/sealed.ts';
 import { toDataKey } from '../connections/snapshot.ts';
 import { type DataKey, openDataKey } from '../data-keys.ts';
 import { EnvelopeError, reseal } from '../envelope.ts';
 import { KmsRefusal } from '../kms.ts';
+import { pause } from './batches.ts';
 import {
   countLeft,
   type Field,
@@ -12,7 +14,6 @@ import {
   tables,
   writeBatch,
 } from './retired-rows.ts';
-import { NotDone, pause, type Tools } from './tools.ts';
 
 const POLL_MS = 500;
 /** Longer than any lease: who still holds one then has taken it anew. */

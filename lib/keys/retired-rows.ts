@@ -1,9 +1,10 @@
 import { type RawBuilder, sql } from 'kysely';
+import type { Tools } from '../command-tools.ts';
 import type { SealedRow } from '../connections/sealed.ts';
 import { dataKeyColumns } from '../connections/snapshot.ts';
 import type { Binding } from '../envelope.ts';
 import { AGENT, NOBODY } from '../events/agent-binding.ts';
-import { isAsked, type Tools } from './tools.ts';
+import { isAsked } from './batches.ts';
 
 const BATCH = 100;
 

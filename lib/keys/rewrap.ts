@@ -1,8 +1,9 @@
 import { sql } from 'kysely';
+import { NotDone, type Tools } from '../command-tools.ts';
 import { type DataKeyColumns, dataKeyColumns, toDataKey } from '../connections/snapshot.ts';
 import { rewrapDataKey, type WrappedDataKey } from '../data-keys.ts';
 import { KmsRefusal } from '../kms.ts';
-import { eachOf, NotDone, type Tools } from './tools.ts';
+import { eachOf } from './batches.ts';
 
 const BATCH = 100;
 

@@ -1,6 +1,6 @@
+import { NotDone, type Tools } from '../command-tools.ts';
 import { finishRotation, forgetKeys, makeKeys, retireKeys } from './generations.ts';
 import { resealRows } from './reseal.ts';
-import { NotDone, type Tools } from './tools.ts';
 
 /**
  * Gives every tenant, or one, a new data key and seals with it all that older ones have sealed. A rotation that was

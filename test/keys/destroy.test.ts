@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { connectByOAuth } from '../support/flows.ts';
 import { connectedWorld, done, notDone, run, tested } from '../support/keyed-world.ts';
-import { openWorld, teams } from '../support/open-world.ts';
+import { openWorld, teams, users } from '../support/open-world.ts';
 
 test('shows what it will do, and with --yes makes a team’s secrets unreadable and nobody else’s', async () => {
   const world = await connectedWorld();
@@ -25,6 +25,9 @@ test('shows what it will do, and with --yes makes a team’s secrets unreadable 
   expect(other.logs.at(-1)).toMatch(/data key is gone/);
   expect(other.gateway.count('github')).toBe(0);
   expect(await tested(other.mallory)).toBe('connected');
+  expect(
+    await other.sql(`select tenant_id, user_id, provider from audit_log where action = 'keys_destroyed'`),
+  ).toEqual([{ tenant_id: teams.ours, user_id: users.ada, provider: 'github' }]);
   notDone(await run(other, ['destroy', teams.ours, '--yes']), /destroyed already/);
 
   expect((await connectByOAuth(other.ada, 'github', { query: { replace: 'true' } })).status).toBe(200);

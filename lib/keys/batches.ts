@@ -1,17 +1,4 @@
 import { type RawBuilder, sql } from 'kysely';
-import type { Postgres } from '../database.ts';
-import type { Kms } from '../kms.ts';
-
-/** What a command on keys works with. */
-export interface Tools {
-  postgres: Postgres;
-  kms: Kms;
-  /** Tells how it goes: one line of JSON, no secret in it. */
-  say(line: Readonly<Record<string, unknown>>): void;
-}
-
-/** A command that could not do all of its work; the message says why, and what to do. */
-export class NotDone extends Error {}
 
 /** SQL: whether a row of `data_keys k` is of the tenant that is asked about, or any is. */
 export function isAsked(tenantId: string | undefined): RawBuilder<boolean> {
