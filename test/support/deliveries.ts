@@ -127,3 +127,7 @@ export function toldOf({ world, id, provider }: Target): { id: string; body: Rec
 
 /** What it was told so far, whatever becomes of it later. */
 export const idsOf = async (target: Target) => (await storedOf(target)).map(({ id }) => id);
+
+/** What it was told beyond that, once none of it waits for the agent any more. */
+export const storedSince = async (target: Target, before: string[]) =>
+  (await settledOf(target)).filter(({ id }) => !before.includes(id));

@@ -1,12 +1,17 @@
 import { expect } from 'vitest';
-import type { IssuedKey } from '../world/simulator.ts';
+import type { IssuedKey, Simulator } from '../world/simulator.ts';
 import type { World } from '../world/world.ts';
 import type { Ask, Client, Reply } from './client.ts';
 
 /** A key as a person makes it in the provider's settings. */
 export function issueKey(world: World, provider: string, options: Record<string, string> = {}): IssuedKey {
-  const key = world.gateway.simulator(provider).issueKey?.(options);
-  if (!key) throw new Error(`${provider} has no keys`);
+  return keyOf(world.gateway.simulator(provider), options);
+}
+
+/** The same, of a simulator that stands in no world. */
+export function keyOf(simulator: Simulator, options?: Record<string, string>): IssuedKey {
+  const key = simulator.issueKey?.(options);
+  if (!key) throw new Error(`${simulator.provider} has no keys`);
   return key;
 }
 

@@ -52,6 +52,15 @@ export async function openTarget(
   return { world, provider, id, person, shop: ownShop, secret: await secretOf(world, provider, id) };
 }
 
+/** Somebody new for each provider. */
+export async function openTargets(world: TestWorld): Promise<Record<Teller, Target>> {
+  return {
+    stripe: await openTarget(world, 'stripe'),
+    shopify: await openTarget(world, 'shopify'),
+    github: await openTarget(world, 'github'),
+  };
+}
+
 async function secretOf(world: TestWorld, provider: Teller, id: string): Promise<string> {
   if (provider === 'shopify') return world.bindings.SHOPIFY_CLIENT_SECRET ?? '';
   if (provider === 'github') return openSecret(services(world), await sealedSecret(world, id));

@@ -3,15 +3,11 @@ import { describe, expect, test } from 'vitest';
 import { Client } from '../../support/client.ts';
 import { pathOf, send, something, storedOf } from '../../support/deliveries.ts';
 import { openWorld } from '../../support/open-world.ts';
-import { openTarget, type Target, type Teller, tellers } from '../../support/targets.ts';
+import { openTarget, openTargets, tellers } from '../../support/targets.ts';
 import { loggedTrips, tripsOf } from '../../support/trips.ts';
 
 const world = await openWorld();
-const targets: Record<Teller, Target> = {
-  stripe: await openTarget(world, 'stripe'),
-  shopify: await openTarget(world, 'shopify'),
-  github: await openTarget(world, 'github'),
-};
+const targets = await openTargets(world);
 const nobody = new Client(world, undefined);
 
 /** Stored by nobody's connection. */

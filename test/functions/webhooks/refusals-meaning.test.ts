@@ -1,20 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { idsOf, send, settledOf, something, stripeEvent, toldOf } from '../../support/deliveries.ts';
+import { idsOf, send, something, storedSince, stripeEvent, toldOf } from '../../support/deliveries.ts';
 import { openWorld } from '../../support/open-world.ts';
-import { openTarget, type Target, type Teller, tellers } from '../../support/targets.ts';
+import { openTargets, tellers } from '../../support/targets.ts';
 
 const world = await openWorld();
-const targets: Record<Teller, Target> = {
-  stripe: await openTarget(world, 'stripe'),
-  shopify: await openTarget(world, 'shopify'),
-  github: await openTarget(world, 'github'),
-};
-
-/** Those stored since, once the agent was told what it is told. */
-async function storedSince(target: Target, before: string[]) {
-  return (await settledOf(target)).filter(({ id }) => !before.includes(id));
-}
+const targets = await openTargets(world);
 
 describe.each(tellers)('%s:', (provider) => {
   const target = targets[provider];

@@ -8,23 +8,15 @@ import {
   settledOf,
   something,
   storedOf,
+  storedSince,
   stripeEvent,
 } from '../../support/deliveries.ts';
 import { openWorld } from '../../support/open-world.ts';
-import { openTarget, type Target, type Teller } from '../../support/targets.ts';
+import { openTarget, openTargets } from '../../support/targets.ts';
 import { until } from '../../support/trips.ts';
 
 const world = await openWorld();
-const targets: Record<Teller, Target> = {
-  stripe: await openTarget(world, 'stripe'),
-  shopify: await openTarget(world, 'shopify'),
-  github: await openTarget(world, 'github'),
-};
-
-/** Those stored since, once the agent was told what it is told. */
-async function storedSince(target: Target, before: string[]) {
-  return (await settledOf(target)).filter(({ id }) => !before.includes(id));
-}
+const targets = await openTargets(world);
 
 describe('Shopify signs for all shops alike, and neither shop nor topic:', () => {
   const target = targets.shopify;

@@ -9,15 +9,11 @@ import {
   something,
 } from '../../support/deliveries.ts';
 import { openWorld } from '../../support/open-world.ts';
-import { openTarget, type Target, type Teller, tellers } from '../../support/targets.ts';
+import { openTarget, openTargets, type Target, tellers } from '../../support/targets.ts';
 import { tripsOf } from '../../support/trips.ts';
 
 const world = await openWorld();
-const targets: Record<Teller, Target> = {
-  stripe: await openTarget(world, 'stripe'),
-  shopify: await openTarget(world, 'shopify'),
-  github: await openTarget(world, 'github'),
-};
+const targets = await openTargets(world);
 const others = { stripe: await openTarget(world, 'stripe'), github: await openTarget(world, 'github') };
 
 const signatureOf = (target: Target, delivery: Delivery) =>

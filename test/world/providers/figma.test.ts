@@ -1,37 +1,22 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { IssuedKey, Simulator, SimulatorContext } from '../simulator.ts';
-import { openStores } from '../store.ts';
+import { keyOf } from '../../support/keys.ts';
+import { openContext, type TestContext } from '../../support/open-context.ts';
+import type { IssuedKey, Simulator } from '../simulator.ts';
 import { FILES } from './figma/documents.ts';
 import { figma } from './figma.ts';
 
 const DAY = 86_400_000;
 const [FILE = ''] = FILES.keys();
 
-let clock: number;
-let secrets: Set<string>;
-let store: SimulatorContext['store'];
+let context: TestContext;
 let simulator: Simulator;
 
 beforeEach(() => {
-  clock = Date.UTC(2026, 10, 24);
-  secrets = new Set();
-  store = openStores(':memory:').of('figma');
-  simulator = figma({
-    store,
-    client: { id: '', secret: '', redirectUris: [], settings: {} },
-    now: () => clock,
-    secret: (value) => {
-      secrets.add(value);
-      return value;
-    },
-  });
+  context = openContext('figma');
+  simulator = figma(context);
 });
 
-function issue(options?: Record<string, string>): IssuedKey {
-  const key = simulator.issueKey?.(options);
-  if (!key) throw new Error('no key');
-  return key;
-}
+const issue = (options?: Record<string, string>) => keyOf(simulator, options);
 
 const get = async (path: string, headers: Record<string, string>) =>
   simulator.fetch(new Request(`https://api.figma.com${path}`, { headers }));
@@ -46,7 +31,7 @@ test('tokens have the prefix of their kind and pass through the leak test’s ea
   const keys = [issue(), issue({ kind: 'plan' })];
   expect(keys[0]?.api_key).toMatch(/^figd_[\w-]{40}$/);
   expect(keys[1]?.api_key).toMatch(/^figp_[\w=-]{40,54}$/);
-  expect(keys.every(({ api_key }) => secrets.has(api_key))).toBe(true);
+  expect(keys.every(({ api_key }) => context.secrets.has(api_key))).toBe(true);
 });
 
 describe('who calls', () => {
@@ -76,12 +61,12 @@ describe('who calls', () => {
     const personal = issue();
     const plan = issue({ kind: 'plan' });
     const folders = `/v2/teams/${plan.config.team_id}/folders`;
-    clock += 90 * DAY - 1;
+    context.clock += 90 * DAY - 1;
     expect((await call(personal, '/v1/me')).status).toBe(200);
-    clock += 1;
+    context.clock += 1;
     expect((await call(personal, '/v1/me')).status).toBe(403);
     expect((await call(plan, folders)).status).toBe(200);
-    clock += 275 * DAY;
+    context.clock += 275 * DAY;
     expect((await call(plan, folders)).status).toBe(403);
   });
 

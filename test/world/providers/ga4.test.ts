@@ -3,8 +3,10 @@ import { JWT } from 'google-auth-library';
 import { SignJWT } from 'jose';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import type { IssuedKey, Simulator, SimulatorContext } from '../simulator.ts';
-import { openStores } from '../store.ts';
+import { keyOf } from '../../support/keys.ts';
+import { NOBODY, openContext, type TestContext } from '../../support/open-context.ts';
+import type { IssuedKey, Simulator } from '../simulator.ts';
+import type { Store } from '../store.ts';
 import { deleteGa4Account, deleteGa4Key, disableGa4Key, ga4, ga4Tokens, removeGa4Access } from './ga4.ts';
 
 const READONLY = 'https://www.googleapis.com/auth/analytics.readonly';
@@ -12,7 +14,6 @@ const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 const AUDIENCE = 'https://oauth2.googleapis.com/token';
 const DATA = 'https://analyticsdata.googleapis.com/v1beta/properties';
 const ADMIN = 'https://analyticsadmin.googleapis.com/v1beta';
-const client = { id: '', secret: '', redirectUris: [], settings: {} };
 
 const keyFile = z.strictObject({
   type: z.literal('service_account'),
@@ -53,39 +54,29 @@ const reportSchema = z.object({
   propertyQuota: z.unknown().optional(),
 });
 
-let clock: number;
-let secrets: Set<string>;
-let store: SimulatorContext['store'];
+let context: TestContext;
 let google: Simulator;
 let key: IssuedKey;
 
 // One simulator for all tests, each with a store of its own: making keys takes long.
 beforeAll(() => {
-  const current: SimulatorContext['store'] = {
-    get: (name) => store.get(name),
-    set: (name, value) => store.set(name, value),
-    delete: (name) => store.delete(name),
-    list: (prefix) => store.list(prefix),
+  const store: Store = {
+    get: (name) => context.store.get(name),
+    set: (name, value) => context.store.set(name, value),
+    delete: (name) => context.store.delete(name),
+    list: (prefix) => context.store.list(prefix),
   };
-  const secret = (value: string) => {
-    secrets.add(value);
-    return value;
-  };
-  google = ga4({ store: current, client, now: () => clock, secret });
+  const secret = (value: string) => context.secret(value);
+  google = ga4({ store, client: NOBODY, now: () => context.clock, secret });
 });
 
 beforeEach(() => {
-  clock = Date.UTC(2026, 10, 24, 12);
-  secrets = new Set();
-  store = openStores(':memory:').of('ga4');
+  context = openContext('ga4');
+  context.clock = Date.UTC(2026, 10, 24, 12);
   key = issue();
 });
 
-const issue = (options: Record<string, string> = {}) => {
-  const issued = google.issueKey?.(options);
-  if (!issued) throw new Error('no key');
-  return issued;
-};
+const issue = (options?: Record<string, string>) => keyOf(google, options);
 const send = async (url: string, init?: RequestInit) => google.fetch(new Request(url, init));
 
 interface Assertion {
@@ -97,7 +88,7 @@ interface Assertion {
 
 function assertion({ claims = {}, header = {}, by = key, signedBy = by }: Assertion = {}) {
   const file = keyFile.parse(JSON.parse(by.api_key));
-  const seconds = Math.floor(clock / 1000);
+  const seconds = Math.floor(context.clock / 1000);
   const all = { iss: file.client_email, scope: READONLY, aud: AUDIENCE, iat: seconds, exp: seconds + 3600 };
   const { private_key } = keyFile.parse(JSON.parse(signedBy.api_key));
   return new SignJWT(JSON.parse(JSON.stringify({ ...all, ...claims })))
@@ -144,8 +135,8 @@ test('makes a key file as it is downloaded, and tells its secrets', () => {
   const file = keyFile.parse(JSON.parse(key.api_key));
   expect(key.config).toEqual({ property_id: '333000111' });
   expect(key.account).toEqual({ id: 'properties/333000111', name: 'Acme Shop' });
-  expect(secrets).toContain(key.api_key);
-  expect(secrets).toContain(file.private_key);
+  expect(context.secrets).toContain(key.api_key);
+  expect(context.secrets).toContain(file.private_key);
   expect(issue({ property: '98765' }).account).toEqual({ id: 'properties/98765', name: 'Property 98765' });
   expect(() => issue({ acces: 'none' })).toThrow();
 });
@@ -153,15 +144,17 @@ test('makes a key file as it is downloaded, and tells its secrets', () => {
 describe('the token endpoint', () => {
   test('gives a token that lives for an hour', async () => {
     const token = await getToken();
-    expect(secrets).toContain(token);
+    expect(context.secrets).toContain(token);
     expect((await get(`${DATA}/333000111/metadata`, token)).status).toBe(200);
-    clock += 3_599_000;
+    context.clock += 3_599_000;
     expect((await failure(await get(`${DATA}/333000111/metadata`, token))).status).toBe('UNAUTHENTICATED');
-    expect(ga4Tokens(store, clock)).toMatchObject([{ token, scopes: [READONLY], alive: false }]);
+    expect(ga4Tokens(context.store, context.clock)).toMatchObject([
+      { token, scopes: [READONLY], alive: false },
+    ]);
   });
 
   test('does so for Google’s own library', async () => {
-    clock = Date.now();
+    context.clock = Date.now();
     const file = keyFile.parse(JSON.parse(key.api_key));
     const library = new JWT({
       email: file.client_email,
@@ -190,18 +183,18 @@ describe('the token endpoint', () => {
   });
 
   test('tells a disabled key from a deleted one', async () => {
-    disableGa4Key(store, key.api_key);
+    disableGa4Key(context.store, key.api_key);
     expect(await refusal(await exchange())).toBe('401 disabled_client: The OAuth client was disabled.');
-    deleteGa4Key(store, key.api_key);
+    deleteGa4Key(context.store, key.api_key);
     expect(await refusal(await exchange())).toBe('400 invalid_grant: Invalid JWT Signature.');
   });
 
   test('no longer knows a deleted key, nor a deleted account', async () => {
     const token = await getToken();
-    deleteGa4Key(store, key.api_key);
+    deleteGa4Key(context.store, key.api_key);
     expect(await refusal(await exchange())).toBe('400 invalid_grant: Invalid JWT Signature.');
     expect((await get(`${DATA}/333000111/metadata`, token)).status).toBe(200);
-    deleteGa4Account(store, key.api_key);
+    deleteGa4Account(context.store, key.api_key);
     const gone = '400 invalid_grant: Invalid grant: account not found';
     expect(await refusal(await exchange())).toBe(gone);
     expect((await get(`${DATA}/333000111/metadata`, token)).status).toBe(401);
@@ -230,12 +223,12 @@ describe('the token endpoint', () => {
     ['an unknown claim', () => ({ jti: '1' }), 'invalid_request: Bad Request'],
     ['a date in text', () => ({ iat: '1' }), 'invalid_request: Bad Request'],
   ])('refuses an assertion with %s', async (_, claims, expected) => {
-    const response = await exchange({ claims: claims(Math.floor(clock / 1000)) });
+    const response = await exchange({ claims: claims(Math.floor(context.clock / 1000)) });
     expect(await refusal(response)).toContain(`400 ${expected}`);
   });
 
   test('forgives a clock five minutes off', async () => {
-    const now = Math.floor(clock / 1000);
+    const now = Math.floor(context.clock / 1000);
     await getToken({ claims: { iat: now + 300, exp: now + 3900 } });
     await getToken({ claims: { iat: now - 3900, exp: now - 300 } });
   });
@@ -317,12 +310,12 @@ describe('the door of the Data API', () => {
 
   test('loses sight of a property the account was removed from', async () => {
     const token = await getToken();
-    removeGa4Access(store, key.api_key);
+    removeGa4Access(context.store, key.api_key);
     expect((await get(`${DATA}/333000111/metadata`, token)).status).toBe(403);
   });
 
   test('runs out of tokens, and has them back within the hour', async () => {
-    store.set('settings.tokensPerHour', 2);
+    context.store.set('settings.tokensPerHour', 2);
     const token = await getToken();
     const quota = { returnPropertyQuota: true, metrics: [{ name: 'sessions' }] };
     const { propertyQuota } = await report(token, quota);
@@ -331,7 +324,7 @@ describe('the door of the Data API', () => {
     const response = await get(`${DATA}/333000111/metadata`, token);
     expect(response.headers.get('retry-after')).toBeNull();
     expect(await failure(response)).toMatchObject({ code: 429, status: 'RESOURCE_EXHAUSTED' });
-    clock += 3_600_000;
+    context.clock += 3_600_000;
     expect((await get(`${DATA}/333000111/metadata`, await getToken())).status).toBe(200);
   });
 });
@@ -553,7 +546,7 @@ describe('the Admin API', () => {
 
 test('remembers accounts, keys and tokens across a restart', async () => {
   const token = await getToken();
-  const again = ga4({ store, client, now: () => clock, secret: (value) => value });
+  const again = ga4(context);
   const ask = new Request(`${DATA}/333000111/metadata`, { headers: { authorization: `Bearer ${token}` } });
   expect((await again.fetch(ask)).status).toBe(200);
   const body = new URLSearchParams({ grant_type: JWT_BEARER, assertion: await assertion() });

@@ -3,8 +3,8 @@ import { Octokit } from '@octokit/rest';
 import { SignJWT } from 'jose';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import type { Simulator, SimulatorContext } from '../simulator.ts';
-import { openStores } from '../store.ts';
+import { openContext, type TestContext } from '../../support/open-context.ts';
+import type { Simulator } from '../simulator.ts';
 import {
   changeGithubInstallation,
   github,
@@ -44,25 +44,11 @@ const installationsSchema = z.object({
   installations: z.array(z.looseObject({ id: z.number(), account: z.looseObject({ login: z.string() }) })),
 });
 
-let clock: number;
-let secrets: Set<string>;
-let store: SimulatorContext['store'];
-let context: SimulatorContext;
+let context: TestContext;
 let hub: Simulator;
 
 beforeEach(() => {
-  clock = Date.UTC(2026, 10, 24);
-  secrets = new Set();
-  store = openStores(':memory:').of('github');
-  context = {
-    store,
-    client,
-    now: () => clock,
-    secret: (value) => {
-      secrets.add(value);
-      return value;
-    },
-  };
+  context = openContext('github', client);
   hub = github(context);
 });
 
@@ -107,7 +93,7 @@ const message = async (response: Response) =>
   [response.status, z.object({ message: z.string() }).parse(await response.json()).message] as const;
 
 function jwt(claims: Record<string, unknown> = {}, signer: KeyObject | Uint8Array = key, alg = 'RS256') {
-  const seconds = Math.floor(clock / 1000);
+  const seconds = Math.floor(context.clock / 1000);
   const all = { iss: client.id, iat: seconds - 60, exp: seconds + 600, ...claims };
   return new SignJWT(all).setProtectedHeader({ alg }).sign(signer);
 }
@@ -116,7 +102,7 @@ const asApp = async (method: string, path: string, init: RequestInit = {}) =>
   api(path, await jwt(), { ...init, method });
 
 const idOf = (account: string) =>
-  githubInstallations(store).find((each) => each.account === account && each.installed)?.id ?? 0;
+  githubInstallations(context.store).find((each) => each.account === account && each.installed)?.id ?? 0;
 
 async function mint(id = idOf('octocat'), body?: Record<string, unknown>) {
   const init = body && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
@@ -146,10 +132,10 @@ describe('authorizing the App', () => {
     expect(token).toMatchObject({ scope: '', expires_in: 28800, refresh_token_expires_in: 15897600 });
     expect(token.access_token).toMatch(/^ghu_\w{36}$/);
     expect(token.refresh_token).toMatch(/^ghr_\w{76}$/);
-    expect(secrets).toContain(token.access_token);
-    expect(secrets).toContain(token.refresh_token);
-    expect(secrets).toContain(settings.APP_PRIVATE_KEY);
-    expect(secrets).toContain(settings.APP_WEBHOOK_SECRET);
+    expect(context.secrets).toContain(token.access_token);
+    expect(context.secrets).toContain(token.refresh_token);
+    expect(context.secrets).toContain(settings.APP_PRIVATE_KEY);
+    expect(context.secrets).toContain(settings.APP_WEBHOOK_SECRET);
   });
 
   test('rotates: the old tokens die at once, the new ones live eight hours', async () => {
@@ -158,9 +144,9 @@ describe('authorizing the App', () => {
     const second = answerSchema.parse(await (await refresh(first.refresh_token)).json());
     expect((await api('/user', first.access_token)).status).toBe(401);
     expect(await (await refresh(first.refresh_token)).json()).toMatchObject({ error: 'bad_refresh_token' });
-    clock += 28_799_000;
+    context.clock += 28_799_000;
     expect((await api('/user', second.access_token)).status).toBe(200);
-    clock += 1000;
+    context.clock += 1000;
     expect(await message(await api('/user', second.access_token))).toEqual([401, 'Bad credentials']);
     expect(await (await refresh(second.refresh_token)).json()).toMatchObject({ scope: '' });
   });
@@ -174,8 +160,8 @@ describe('authorizing the App', () => {
 
   test('has no limit of ten tokens, and can be set not to expire them', async () => {
     for (let index = 0; index < 11; index++) await getToken();
-    expect(githubTokens(store).every(({ alive }) => alive)).toBe(true);
-    store.set('settings.expiring', false);
+    expect(githubTokens(context.store).every(({ alive }) => alive)).toBe(true);
+    context.store.set('settings.expiring', false);
     const { code = '' } = location(await decide(authorizeUrl()));
     expect(await (await exchange({ code })).json()).not.toHaveProperty('expires_in');
   });
@@ -227,7 +213,7 @@ describe('the installation page', () => {
   });
 
   test('gives a code that no verifier belongs to', async () => {
-    store.set('settings.notInstalled', true);
+    context.store.set('settings.notInstalled', true);
     const { code = '' } = location(await decide(INSTALL));
     const answer = await (await exchange({ code, code_verifier: 'x'.repeat(43) })).json();
     expect(answer).toMatchObject({ error: 'bad_verification_code' });
@@ -254,7 +240,7 @@ describe('the installation page', () => {
     const body = new URLSearchParams({ account: 'octocat', decision: 'deny' });
     expect((await send(INSTALL, { method: 'POST', body })).status).toBe(200);
     expect((await decide(INSTALL)).status).toBe(200);
-    store.set('settings.redirectOnUpdate', true);
+    context.store.set('settings.redirectOnUpdate', true);
     const { code, ...rest } = location(await decide(INSTALL));
     expect(code).toMatch(/^\w{20}$/);
     expect(rest).toEqual({
@@ -290,12 +276,12 @@ describe("the user's installations", () => {
   });
 
   test.each([true, ['octocat'], 'octocat'])('are not there when notInstalled is %j', async (notInstalled) => {
-    store.set('settings.notInstalled', notInstalled);
+    context.store.set('settings.notInstalled', notInstalled);
     const { access_token } = await getToken();
     expect(await installationsOf(access_token)).toEqual({ total_count: 0, installations: [] });
     await decide(INSTALL);
     expect((await installationsOf(access_token)).total_count).toBe(1);
-    store.delete('settings.notInstalled');
+    context.store.delete('settings.notInstalled');
     expect((await installationsOf(access_token)).total_count).toBe(1);
   });
 
@@ -359,7 +345,7 @@ describe('the JWT', () => {
   });
 
   test('is good for ten minutes at most, and from now at the latest', async () => {
-    const seconds = clock / 1000;
+    const seconds = context.clock / 1000;
     const cases: [Record<string, unknown>, RegExp | string][] = [
       [{ exp: seconds + 601 }, /too far in the future$/],
       [{ exp: seconds }, EXPIRED],
@@ -452,10 +438,10 @@ describe('the App as itself', () => {
     expect((await asApp('DELETE', `/app/installations/${id}/suspended`)).status).toBe(204);
     expect((await api('/installation/repositories', token)).status).toBe(200);
 
-    changeGithubInstallation(store, id, { suspended: true }, clock);
+    changeGithubInstallation(context.store, id, { suspended: true }, context.clock);
     expect((await asApp('DELETE', `/app/installations/${id}/suspended`)).status).toBe(403);
-    expect(githubInstallations(store)[0]).toMatchObject({ installed: true, suspended: true });
-    changeGithubInstallation(store, id, { installed: false }, clock);
+    expect(githubInstallations(context.store)[0]).toMatchObject({ installed: true, suspended: true });
+    changeGithubInstallation(context.store, id, { installed: false }, context.clock);
     expect((await mint(id)).status).toBe(404);
     expect((await asApp('PUT', `/app/installations/${id}/suspended`)).status).toBe(404);
   });
@@ -468,14 +454,14 @@ describe('an installation access token', () => {
     const { token, ...rest } = mintSchema.parse(await response.json());
     expect(token.length).toBeGreaterThan(400);
     expect(token).toMatch(new RegExp(`^ghs_${settings.APP_ID}_\\w+\\.\\w+\\.\\w+$`));
-    expect(secrets).toContain(token);
+    expect(context.secrets).toContain(token);
     expect(rest).toMatchObject({ expires_at: '2026-11-24T01:00:00Z', repository_selection: 'all' });
     expect(await names('/installation/repositories', token)).toHaveLength(3);
     expect((await api('/repos/octocat/launch-plans/pulls', token)).status).toBe(200);
     expect((await api('/repos/hubot/secret-orders/pulls', token)).status).toBe(404);
-    clock += 3_600_000;
+    context.clock += 3_600_000;
     expect(await message(await api('/installation/repositories', token))).toEqual([401, 'Bad credentials']);
-    expect(githubInstallationTokens(store, clock)).toEqual([
+    expect(githubInstallationTokens(context.store, context.clock)).toEqual([
       { token, installation: idOf('octocat'), alive: false },
     ]);
   });
@@ -568,8 +554,8 @@ test("GitHub's own client gets along with the tokens", async () => {
 
 test('remembers installations and their tokens across a restart', async () => {
   const { token } = await minted();
-  const before = githubInstallations(store);
+  const before = githubInstallations(context.store);
   hub = github(context);
-  expect(githubInstallations(store)).toEqual(before);
+  expect(githubInstallations(context.store)).toEqual(before);
   expect((await api('/installation/repositories', token)).status).toBe(200);
 });

@@ -3,9 +3,9 @@ import { Octokit } from '@octokit/rest';
 import { SignJWT } from 'jose';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { z } from 'zod';
+import { openContext, type TestContext } from '../../support/open-context.ts';
 import { type HttpServer, type Served, serve } from '../http-server.ts';
-import type { Delivered, Happening, Simulator, SimulatorContext } from '../simulator.ts';
-import { openStores } from '../store.ts';
+import type { Delivered, Happening, Simulator } from '../simulator.ts';
 import {
   github,
   githubAppSettings,
@@ -38,17 +38,13 @@ interface Received {
   json: Record<string, unknown>;
 }
 
-let clock: number;
-let secrets: Set<string>;
-let context: SimulatorContext;
+let context: TestContext;
 let hub: Simulator;
 let receiver: HttpServer;
 let received: Received[];
 let answer: () => Served | Promise<Served>;
 
 beforeEach(async () => {
-  clock = Date.UTC(2026, 10, 24);
-  secrets = new Set();
   received = [];
   answer = () => new Response('thanks', { headers: { 'x-seen': 'yes' } });
   receiver = await serve(async (request) => {
@@ -64,20 +60,12 @@ beforeEach(async () => {
 afterEach(() => receiver.close());
 
 function start(registered: Record<string, string>) {
-  context = {
-    store: openStores(':memory:').of('github'),
-    client: {
-      id: 'Iv-test',
-      secret: randomBytes(20).toString('hex'),
-      redirectUris: [`${receiver.url}/api/oauth/github/callback`],
-      settings: registered,
-    },
-    now: () => clock,
-    secret: (value) => {
-      secrets.add(value);
-      return value;
-    },
-  };
+  context = openContext('github', {
+    id: 'Iv-test',
+    secret: randomBytes(20).toString('hex'),
+    redirectUris: [`${receiver.url}/api/oauth/github/callback`],
+    settings: registered,
+  });
   hub = github(context);
 }
 
@@ -229,7 +217,7 @@ describe('the hooks of a repository', () => {
     });
     expect(received[0]?.headers.get('x-github-event')).toBe('ping');
     expect(received[0]?.headers.get('x-hub-signature-256')).toBe(signGithub(received[0]?.body ?? '', secret));
-    expect(secrets).toContain(secret);
+    expect(context.secrets).toContain(secret);
     const again = hookSchema.parse(await (await call('GET', `${HOOKS}/${hook.id}`, token)).json());
     expect(again.last_response).toEqual({ code: 200, status: 'active', message: 'OK' });
     expect((await call('POST', `${HOOKS}/${hook.id}/pings`, token)).status).toBe(204);
@@ -346,7 +334,7 @@ describe('the hooks of a repository', () => {
     expect(response.status).toBe(403);
     expect(response.headers.get('retry-after')).toBe('60');
     expect(response.headers.get('x-ratelimit-remaining')).not.toBe('0');
-    clock += 60_000;
+    context.clock += 60_000;
     await make(token, wanted(), '/repos/octocat/Spoon-Knife/hooks');
   });
 
@@ -558,7 +546,7 @@ describe('deliveries', () => {
     expect(received[5]?.body).toBe(received[1]?.body);
     expect(received[5]?.headers.get('x-github-delivery')).toBe(sent?.id);
     expect((await items(path, token))[0]).toMatchObject({ guid: sent?.id, redelivery: true, status: 'OK' });
-    clock += 3 * 86_400_000;
+    context.clock += 3 * 86_400_000;
     expect(await items(path, token)).toEqual([]);
     expect((await call('POST', `${path}/${failed}/attempts`, token)).status).toBe(404);
   });
@@ -602,7 +590,7 @@ describe('the webhook of an App', () => {
   beforeEach(() => start(settings));
 
   function jwt() {
-    const seconds = Math.floor(clock / 1000);
+    const seconds = Math.floor(context.clock / 1000);
     const claims = { iss: context.client.id, iat: seconds - 60, exp: seconds + 540 };
     return new SignJWT(claims).setProtectedHeader({ alg: 'RS256' }).sign(key);
   }

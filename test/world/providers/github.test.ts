@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import type { Simulator, SimulatorContext } from '../simulator.ts';
-import { openStores } from '../store.ts';
+import { openContext, type TestContext } from '../../support/open-context.ts';
+import type { Simulator } from '../simulator.ts';
 import { github, githubTokens } from './github.ts';
 
 const CALLBACK = 'https://connect.example/callback';
@@ -21,24 +21,12 @@ const answerSchema = z.object({
   refresh_token_expires_in: z.number().optional(),
 });
 
-let clock: number;
-let secrets: Set<string>;
-let store: SimulatorContext['store'];
+let context: TestContext;
 let hub: Simulator;
 
 beforeEach(() => {
-  clock = Date.UTC(2026, 10, 24);
-  secrets = new Set();
-  store = openStores(':memory:').of('github');
-  hub = github({
-    store,
-    client,
-    now: () => clock,
-    secret: (value) => {
-      secrets.add(value);
-      return value;
-    },
-  });
+  context = openContext('github', client);
+  hub = github(context);
 });
 
 const send = async (url: string, init?: RequestInit) => hub.fetch(new Request(url, init));
@@ -163,7 +151,7 @@ describe('the token endpoint', () => {
     expect(token.scope).toBe('repo,read:user');
     expect(token).not.toHaveProperty('expires_in');
     expect(token).not.toHaveProperty('refresh_token');
-    expect(secrets).toContain(token.access_token);
+    expect(context.secrets).toContain(token.access_token);
   });
 
   test('answers with a form when JSON was not asked for', async () => {
@@ -189,7 +177,7 @@ describe('the token endpoint', () => {
     expect(again.status).toBe(200);
     expect(await error(again)).toBe('bad_verification_code');
     const late = await getCode();
-    clock += 600_000;
+    context.clock += 600_000;
     expect(await error(await exchange({ code: late }))).toBe('bad_verification_code');
   });
 
@@ -225,13 +213,13 @@ describe('the token endpoint', () => {
   });
 
   test.each(['by scope', 'by setting'])('issues an expiring token %s', async (how) => {
-    if (how === 'by setting') store.set('settings.expiring', true);
+    if (how === 'by setting') context.store.set('settings.expiring', true);
     const token = await getToken(how === 'by scope' ? { scope: 'repo offline_access' } : { scope: 'repo' });
     expect(token.refresh_token).toMatch(/^ghr_\w+$/);
     expect(token).toMatchObject({ expires_in: 28800, refresh_token_expires_in: 15897600, scope: 'repo' });
-    clock += 28_800_000;
+    context.clock += 28_800_000;
     expect((await api('/user', token.access_token)).status).toBe(401);
-    expect(githubTokens(store, clock)[0]?.alive).toBe(false);
+    expect(githubTokens(context.store, context.clock)[0]?.alive).toBe(false);
   });
 
   test('rotates: the old refresh token and the old access token die at once', async () => {
@@ -242,7 +230,7 @@ describe('the token endpoint', () => {
     expect((await api('/user', first.access_token)).status).toBe(401);
     expect((await api('/user', second.access_token)).status).toBe(200);
     expect(await error(await exchange(refresh))).toBe('bad_refresh_token');
-    clock += 15_897_600_000;
+    context.clock += 15_897_600_000;
     const late = { grant_type: 'refresh_token', refresh_token: second.refresh_token ?? '' };
     expect(await error(await exchange(late))).toBe('bad_refresh_token');
   });
@@ -250,7 +238,7 @@ describe('the token endpoint', () => {
   test('lets one of ten equal tokens go for the eleventh', async () => {
     for (let index = 0; index < 11; index++) await getToken();
     await getToken({ scope: 'gist' });
-    expect(githubTokens(store).filter(({ alive }) => !alive)).toHaveLength(1);
+    expect(githubTokens(context.store).filter(({ alive }) => !alive)).toHaveLength(1);
   });
 });
 
@@ -305,18 +293,18 @@ describe('the REST API', () => {
   });
 
   test('stops at the rate limit', async () => {
-    store.set('settings.rateLimit', 1);
+    context.store.set('settings.rateLimit', 1);
     const { access_token } = await getToken();
     await api('/user', access_token);
     const response = await api('/user', access_token);
     expect(response.status).toBe(403);
     expect(response.headers.get('x-ratelimit-remaining')).toBe('0');
-    clock += 3_601_000;
+    context.clock += 3_601_000;
     expect((await api('/user', access_token)).status).toBe(200);
   });
 
   test('sends away with the secondary limit when told to', async () => {
-    store.set('settings.retryAfter', 7);
+    context.store.set('settings.retryAfter', 7);
     const response = await api('/user', 'any');
     expect(response.status).toBe(429);
     expect(response.headers.get('retry-after')).toBe('7');
@@ -340,7 +328,7 @@ describe('the application endpoints', () => {
     const second = await getToken();
     expect((await application('DELETE', 'token', first.access_token)).status).toBe(204);
     expect((await application('DELETE', 'token', first.access_token)).status).toBe(404);
-    expect(githubTokens(store).map(({ token, alive }) => [token, alive])).toEqual([
+    expect(githubTokens(context.store).map(({ token, alive }) => [token, alive])).toEqual([
       [first.access_token, false],
       [second.access_token, true],
     ]);
@@ -352,7 +340,7 @@ describe('the application endpoints', () => {
     await getToken(undefined, 'hubot');
     expect((await application('DELETE', 'grant', first.access_token)).status).toBe(204);
     expect((await application('DELETE', 'grant', first.access_token)).status).toBe(404);
-    expect(githubTokens(store).map(({ login, alive }) => [login, alive])).toEqual([
+    expect(githubTokens(context.store).map(({ login, alive }) => [login, alive])).toEqual([
       ['octocat', false],
       ['octocat', false],
       ['hubot', true],
@@ -385,6 +373,6 @@ describe('the application endpoints', () => {
 
 test('remembers tokens across a restart', async () => {
   const { access_token } = await getToken();
-  hub = github({ store, client, now: () => clock, secret: (value) => value });
+  hub = github(context);
   expect((await api('/user', access_token)).status).toBe(200);
 });

@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import type { Simulator, SimulatorContext } from '../simulator.ts';
-import { openStores } from '../store.ts';
+import { openContext, type TestContext } from '../../support/open-context.ts';
+import type { Simulator } from '../simulator.ts';
 import { endGoogleAdsGrant, googleAds, googleAdsTokens } from './google-ads.ts';
 
 const CALLBACK = 'https://connect.example/callback';
@@ -43,23 +43,12 @@ const failureSchema = z.object({
   }),
 });
 
-let clock: number;
-let secrets: Set<string>;
-let context: SimulatorContext;
+let context: TestContext;
 let google: Simulator;
 
 beforeEach(() => {
-  clock = Date.UTC(2026, 10, 24, 12);
-  secrets = new Set();
-  context = {
-    store: openStores(':memory:').of('google_ads'),
-    client,
-    now: () => clock,
-    secret: (value) => {
-      secrets.add(value);
-      return value;
-    },
-  };
+  context = openContext('google_ads', client);
+  context.clock = Date.UTC(2026, 10, 24, 12);
   google = googleAds(context);
 });
 
@@ -158,7 +147,7 @@ describe('the consent screen', () => {
     expect(answer.get('code')).toContain('/');
     expect(answer.get('scope')).toBe(`${SCOPE} ${EMAIL}`);
     expect(answer.get('prompt')).toBe('consent');
-    expect(secrets).toContain(answer.get('code'));
+    expect(context.secrets).toContain(answer.get('code'));
   });
 
   test('lets the person untick Ads but not who they are', async () => {
@@ -235,10 +224,10 @@ describe('the token endpoint', () => {
       aud: client.id,
       email: 'ada@acme.example',
       nonce: 'n1',
-      iat: clock / 1000,
+      iat: context.clock / 1000,
     });
     for (const value of [token.access_token, token.refresh_token, token.id_token]) {
-      expect(secrets).toContain(value);
+      expect(context.secrets).toContain(value);
     }
   });
 
@@ -281,7 +270,7 @@ describe('the token endpoint', () => {
     const mismatch = await exchange({ code: await getCode(), redirect_uri: `${CALLBACK}/` });
     expect(await oauthError(mismatch)).toBe('400 redirect_uri_mismatch: Bad Request');
     const late = await getCode();
-    clock += 600_000;
+    context.clock += 600_000;
     expect(await oauthError(await exchange({ code: late }))).toBe('400 invalid_grant: Bad Request');
   });
 
@@ -329,7 +318,7 @@ describe('the token endpoint', () => {
 
   test('refreshes without rotating', async () => {
     const first = await getToken();
-    clock += 3_599_000;
+    context.clock += 3_599_000;
     expect(await failureOf(await list(first.access_token))).toBe(
       '401 authenticationError OAUTH_TOKEN_EXPIRED',
     );
@@ -339,7 +328,7 @@ describe('the token endpoint', () => {
       expect(next.scope).toBe(first.scope);
       expect((await list(next.access_token)).status).toBe(200);
     }
-    expect(googleAdsTokens(context.store, clock).map(({ alive }) => alive)).toEqual([
+    expect(googleAdsTokens(context.store, context.clock).map(({ alive }) => alive)).toEqual([
       true,
       false,
       true,
@@ -350,9 +339,9 @@ describe('the token endpoint', () => {
   test('lets a refresh token die that nobody used for six months', async () => {
     const used = await getToken();
     const unused = await getToken(OFFLINE, 'gil@globex.example');
-    clock += 180 * 86_400_000;
+    context.clock += 180 * 86_400_000;
     await tokenOf(await refresh(used.refresh_token));
-    clock += 86_400_000;
+    context.clock += 86_400_000;
     await tokenOf(await refresh(used.refresh_token));
     const dead = '400 invalid_grant: Token has been expired or revoked.';
     expect(await oauthError(await refresh(unused.refresh_token))).toBe(dead);
@@ -364,9 +353,9 @@ describe('the token endpoint', () => {
     set('testing', true);
     const first = await getToken();
     expect(first.refresh_token_expires_in).toBe(604_799);
-    clock += 86_400_000;
+    context.clock += 86_400_000;
     expect((await tokenOf(await refresh(first.refresh_token))).refresh_token_expires_in).toBe(518_399);
-    clock += 518_399_000;
+    context.clock += 518_399_000;
     expect((await refresh(first.refresh_token)).status).toBe(400);
   });
 

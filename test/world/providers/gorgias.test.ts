@@ -1,33 +1,18 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { IssuedKey, Simulator, SimulatorContext } from '../simulator.ts';
-import { openStores } from '../store.ts';
+import { keyOf } from '../../support/keys.ts';
+import { openContext, type TestContext } from '../../support/open-context.ts';
+import type { IssuedKey, Simulator } from '../simulator.ts';
 import { gorgias } from './gorgias.ts';
 
-let clock: number;
-let secrets: Set<string>;
-let store: SimulatorContext['store'];
+let context: TestContext;
 let simulator: Simulator;
 
 beforeEach(() => {
-  clock = Date.UTC(2026, 10, 24);
-  secrets = new Set();
-  store = openStores(':memory:').of('gorgias');
-  simulator = gorgias({
-    store,
-    client: { id: '', secret: '', redirectUris: [], settings: {} },
-    now: () => clock,
-    secret: (value) => {
-      secrets.add(value);
-      return value;
-    },
-  });
+  context = openContext('gorgias');
+  simulator = gorgias(context);
 });
 
-function issue(options?: Record<string, string>): IssuedKey {
-  const key = simulator.issueKey?.(options);
-  if (!key) throw new Error('no key');
-  return key;
-}
+const issue = (options?: Record<string, string>) => keyOf(simulator, options);
 
 const call = async ({ api_key, config }: IssuedKey, path: string, init: RequestInit = {}) => {
   const authorization = `Basic ${btoa(`${config.email}:${api_key}`)}`;
@@ -55,7 +40,7 @@ describe('keys', () => {
   test('pass through the leak test’s ear, and a new one ends the one before', async () => {
     const first = issue();
     const second = issue();
-    expect(secrets).toEqual(new Set([first.api_key, second.api_key]));
+    expect(context.secrets).toEqual(new Set([first.api_key, second.api_key]));
     expect((await call(first, 'account')).status).toBe(401);
     expect((await call(second, 'account')).status).toBe(200);
   });
@@ -125,6 +110,6 @@ test('forty calls in a burst, two more each second, and a header that counts', a
   const limited = await call(key, 'account');
   expect(limited.status).toBe(429);
   expect(limited.headers.get('retry-after')).toBe('1');
-  clock += 1000;
+  context.clock += 1000;
   expect((await call(key, 'account')).status).toBe(200);
 });

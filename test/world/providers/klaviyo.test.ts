@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import type { Simulator, SimulatorContext } from '../simulator.ts';
-import { openStores } from '../store.ts';
+import { keyOf } from '../../support/keys.ts';
+import { openContext, type TestContext } from '../../support/open-context.ts';
+import type { Simulator } from '../simulator.ts';
 import { disableKlaviyoKey, klaviyo } from './klaviyo.ts';
 
 const errorSchema = z.strictObject({
@@ -17,31 +18,15 @@ const errorSchema = z.strictObject({
   ]),
 });
 
-let clock: number;
-let secrets: Set<string>;
-let store: SimulatorContext['store'];
+let context: TestContext;
 let simulator: Simulator;
 
 beforeEach(() => {
-  clock = Date.UTC(2026, 10, 24);
-  secrets = new Set();
-  store = openStores(':memory:').of('klaviyo');
-  simulator = klaviyo({
-    store,
-    client: { id: '', secret: '', redirectUris: [], settings: {} },
-    now: () => clock,
-    secret: (value) => {
-      secrets.add(value);
-      return value;
-    },
-  });
+  context = openContext('klaviyo');
+  simulator = klaviyo(context);
 });
 
-function issue(options?: Record<string, string>) {
-  const issued = simulator.issueKey?.(options);
-  if (!issued) throw new Error('no key');
-  return issued;
-}
+const issue = (options?: Record<string, string>) => keyOf(simulator, options);
 
 /** A header given as '' is left out. */
 async function call(key: string, path = '/api/accounts', headers: Record<string, string> = {}) {
@@ -73,7 +58,7 @@ test('keys have the documented form, and belong to one account', () => {
   expect(fresh.api_key).toMatch(/^pk_[A-Za-z0-9]{6}_[0-9a-f]{34}$/);
   expect(old.api_key).toMatch(/^pk_[0-9a-f]{34}$/);
   expect(old.account).toEqual(fresh.account);
-  expect([...secrets]).toEqual([fresh.api_key, old.api_key]);
+  expect([...context.secrets]).toEqual([fresh.api_key, old.api_key]);
   const other = issue({ accountId: 'XyZ987', name: 'Other Ltd' });
   expect(other.account).toEqual({ id: 'XyZ987', name: 'Other Ltd' });
   expect(() => issue({ scope: 'all' })).toThrow();
@@ -116,7 +101,7 @@ describe('authentication', () => {
 
   test('refuses a key that was disabled', async () => {
     const { api_key } = issue();
-    disableKlaviyoKey(store, api_key);
+    disableKlaviyoKey(context.store, api_key);
     expect((await refusal(await call(api_key), 401)).code).toBe('authentication_failed');
     expect((await refusal(await call(issue({ expired: 'true' }).api_key), 401)).code).toBe(
       'authentication_failed',
@@ -165,7 +150,7 @@ describe('rate limits', () => {
   });
 
   test('are the account’s, one call a second and fifteen a minute', async () => {
-    store.set('settings.rateLimits', true);
+    context.store.set('settings.rateLimits', true);
     const [one, two] = [issue().api_key, issue().api_key];
     expect((await call(one)).status).toBe(200);
     const burst = await call(two);
@@ -173,17 +158,17 @@ describe('rate limits', () => {
     expect(burst.headers.has('ratelimit-limit')).toBe(false);
     expect((await refusal(burst, 429)).code).toBe('throttled');
     for (let count = 0; count < 13; count++) {
-      clock += 1000;
+      context.clock += 1000;
       expect((await call(one)).status).toBe(200);
     }
-    clock += 1000;
+    context.clock += 1000;
     expect((await call(one)).headers.get('retry-after')).toBe('46');
   });
 });
 
 test('Cloudflare’s challenge is a 403 in HTML', async () => {
   const { api_key } = issue();
-  store.set('settings.challenge', true);
+  context.store.set('settings.challenge', true);
   const response = await call(api_key);
   expect(response.status).toBe(403);
   expect(response.headers.get('cf-mitigated')).toBe('challenge');

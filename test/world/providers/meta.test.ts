@@ -1,8 +1,8 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import type { Simulator, SimulatorContext } from '../simulator.ts';
-import { openStores } from '../store.ts';
+import { openContext, type TestContext } from '../../support/open-context.ts';
+import type { Simulator } from '../simulator.ts';
 import { endMetaTokens, foreignMetaToken, meta, metaTokens } from './meta.ts';
 
 const CALLBACK = 'https://connect.example/callback';
@@ -30,24 +30,12 @@ const refusal = z.object({
   }),
 });
 
-let clock: number;
-let secrets: Set<string>;
-let store: SimulatorContext['store'];
+let context: TestContext;
 let facebook: Simulator;
 
 beforeEach(() => {
-  clock = Date.UTC(2026, 10, 24);
-  secrets = new Set();
-  store = openStores(':memory:').of('meta');
-  facebook = meta({
-    store,
-    client,
-    now: () => clock,
-    secret: (value) => {
-      secrets.add(value);
-      return value;
-    },
-  });
+  context = openContext('meta', client);
+  facebook = meta(context);
 });
 
 const send = async (url: string, init?: RequestInit) => facebook.fetch(new Request(url, init));
@@ -160,7 +148,7 @@ describe('the Login Dialog', () => {
     const url = await decide();
     expect([...url.searchParams.keys()]).toEqual(['code', 'state']);
     expect(url.hash).toBe('#_=_');
-    expect(secrets).toContain(url.searchParams.get('code'));
+    expect(context.secrets).toContain(url.searchParams.get('code'));
   });
 
   test('grants what is left ticked of what was asked, and the public profile always', async () => {
@@ -177,9 +165,9 @@ describe('the Login Dialog', () => {
   test('asks again for what was declined only with auth_type=rerequest', async () => {
     await getToken({}, { scopes: [] });
     await getToken();
-    expect(metaTokens(store).at(-1)?.scopes).toEqual(['public_profile']);
+    expect(metaTokens(context.store).at(-1)?.scopes).toEqual(['public_profile']);
     await getToken({ auth_type: 'rerequest' });
-    expect(metaTokens(store).at(-1)?.scopes).toEqual(['ads_read', 'public_profile']);
+    expect(metaTokens(context.store).at(-1)?.scopes).toEqual(['ads_read', 'public_profile']);
   });
 });
 
@@ -188,17 +176,17 @@ describe('the token endpoint', () => {
     const get = await send(exchangeUrl({ code: await codeFor(), redirect_uri: CALLBACK }));
     const first = await read(get);
     expect(first.expires_in).toBe(5400);
-    expect(secrets).toContain(first.access_token);
+    expect(context.secrets).toContain(first.access_token);
     expect((await read(await redeem(await codeFor()))).expires_in).toBe(5400);
   });
 
   test('gives a long-lived one at once, or one without end, when told to', async () => {
-    store.set('settings.longLivedAtOnce', true);
+    context.store.set('settings.longLivedAtOnce', true);
     expect((await read(await redeem(await codeFor()))).expires_in).toBe(5_183_944);
-    store.set('settings.noExpiry', true);
+    context.store.set('settings.noExpiry', true);
     const forever = await read(await redeem(await codeFor()));
     expect(forever).not.toHaveProperty('expires_in');
-    clock += 1000 * 86_400_000;
+    context.clock += 1000 * 86_400_000;
     expect((await graph('me', forever.access_token)).status).toBe(200);
     expect(await debug(forever.access_token)).toMatchObject({ expires_at: 0, is_valid: true });
   });
@@ -212,7 +200,7 @@ describe('the token endpoint', () => {
     );
     expect(await problem(again)).toEqual([400, 100, 36009]);
     const late = await codeFor();
-    clock += 600_000;
+    context.clock += 600_000;
     expect(await problem(await redeem(late))).toEqual([400, 100, 36007]);
   });
 
@@ -265,24 +253,26 @@ describe('the token endpoint', () => {
       await send(exchangeUrl({ grant_type: 'fb_exchange_token', fb_exchange_token: short })),
     );
     expect(long.expires_in).toBe(5_183_944);
-    expect(metaTokens(store, clock).map(({ alive, longLived }) => [alive, longLived])).toEqual([
+    expect(
+      metaTokens(context.store, context.clock).map(({ alive, longLived }) => [alive, longLived]),
+    ).toEqual([
       [true, false],
       [true, true],
     ]);
-    clock += 5_400_000;
+    context.clock += 5_400_000;
     expect(await problem(await prolong(short))).toEqual([400, 190, 463]);
     expect((await graph('me', long.access_token)).status).toBe(200);
-    clock += 5_183_944_000;
+    context.clock += 5_183_944_000;
     expect(await problem(await prolong(long.access_token))).toEqual([400, 190, 463]);
   });
 
   test('gives a long-lived token back with what is left of it, unless it is told to extend', async () => {
-    store.set('settings.longLivedAtOnce', true);
+    context.store.set('settings.longLivedAtOnce', true);
     const token = await getToken();
-    clock += 86_400_000;
+    context.clock += 86_400_000;
     const same = await read(await prolong(token));
     expect(same).toMatchObject({ access_token: token, expires_in: 5_183_944 - 86_400 });
-    store.set('settings.exchangeExtends', true);
+    context.store.set('settings.exchangeExtends', true);
     const grown = await read(await prolong(token));
     expect(grown.expires_in).toBe(5_183_944);
     expect(grown.access_token).not.toBe(token);
@@ -323,7 +313,7 @@ describe('the Graph API', () => {
     for (const path of ['v27.0/me', 'me', 'v26/me', 'me/adaccounts']) {
       expect(await problem(await at(path))).toEqual([400, 2500]);
     }
-    clock = Date.UTC(2027, 0, 21);
+    context.clock = Date.UTC(2027, 0, 21);
     expect(await problem(await at('v21.0/me'))).toEqual([400, 2635]);
   });
 
@@ -338,7 +328,7 @@ describe('the Graph API', () => {
   test.each([458, 459, 460, 464, 467] as const)('tells why a token died: %i', async (ending) => {
     const token = await getToken();
     const other = await getToken({}, { account: 'Otto Brandt' });
-    endMetaTokens(store, ending, NORA.name);
+    endMetaTokens(context.store, ending, NORA.name);
     const response = await graph('me', token);
     expect(response.headers.get('www-authenticate')).toContain('"invalid_token"');
     expect(await problem(response)).toEqual([400, 190, ending]);
@@ -348,26 +338,26 @@ describe('the Graph API', () => {
 
   test('tells of an expired token, with 401 when told to', async () => {
     const token = await getToken();
-    clock += 5_400_000;
+    context.clock += 5_400_000;
     expect(await problem(await graph('me', token))).toEqual([400, 190, 463]);
-    store.set('settings.deadTokenStatus', 401);
+    context.store.set('settings.deadTokenStatus', 401);
     expect(await problem(await graph('me', token))).toEqual([401, 190, 463]);
-    expect(metaTokens(store)[0]?.alive).toBe(true);
-    expect(metaTokens(store, clock)[0]?.alive).toBe(false);
+    expect(metaTokens(context.store)[0]?.alive).toBe(true);
+    expect(metaTokens(context.store, context.clock)[0]?.alive).toBe(false);
   });
 
   test('checks an appsecret_proof, and wants one when told to', async () => {
     const token = await getToken();
     const proof = createHmac('sha256', client.secret).update(token).digest('hex');
     expect(await problem(await graph('me?appsecret_proof=00', token))).toEqual([400, 100]);
-    store.set('settings.requireProof', true);
+    context.store.set('settings.requireProof', true);
     expect(await problem(await graph('me', token))).toEqual([400, 100]);
     expect((await graph(`me?appsecret_proof=${proof}`, token)).status).toBe(200);
   });
 
   test('fails for a while when told to', async () => {
     const code = await codeFor();
-    store.set('settings.transient', 2);
+    context.store.set('settings.transient', 2);
     const failed = refusal.parse(await (await redeem(code)).json()).error;
     expect(failed).toMatchObject({ code: 2, is_transient: true });
     expect(await problem(await redeem(code))).toEqual([500, 2]);
@@ -381,13 +371,13 @@ describe('the Graph API', () => {
     [80000, 'x-business-use-case-usage', [2446079]],
   ])('throttles with code %i and says in %s how full it is', async (code, header, subcode) => {
     const token = await getToken();
-    store.set('settings.throttle', { code, minutes: 7 });
+    context.store.set('settings.throttle', { code, minutes: 7 });
     const response = await graph('me/adaccounts', token);
     expect(response.headers.get(header)).toContain('100');
     expect(response.headers.has('retry-after')).toBe(false);
     expect(await problem(response)).toEqual([400, code, ...subcode]);
     expect(await debug(token)).toMatchObject({ is_valid: true });
-    store.set('settings.throttle', { code, status: 403 });
+    context.store.set('settings.throttle', { code, status: 403 });
     expect((await graph('me', token)).status).toBe(403);
   });
 });
@@ -395,7 +385,7 @@ describe('the Graph API', () => {
 describe('debug_token', () => {
   test('describes a token', async () => {
     const token = await getToken();
-    const now = clock / 1000;
+    const now = context.clock / 1000;
     const data = await debug(token);
     expect(data).toEqual({
       app_id: client.id,
@@ -414,8 +404,8 @@ describe('debug_token', () => {
 
   test('tells what is wrong with a dead token, an expired one and one it cannot read', async () => {
     const [first, second] = [await getToken(), await getToken({}, { account: 'Otto Brandt' })];
-    endMetaTokens(store, 460, NORA.name);
-    clock += 5_400_000;
+    endMetaTokens(context.store, 460, NORA.name);
+    context.clock += 5_400_000;
     expect(await debug(first)).toMatchObject({ is_valid: false, error: { code: 190, subcode: 460 } });
     expect(await debug(second)).toMatchObject({ is_valid: false, error: { code: 190, subcode: 463 } });
     expect(await debug('nonsense')).toMatchObject({ is_valid: false, error: { code: 190 }, scopes: [] });
@@ -432,14 +422,14 @@ describe('debug_token', () => {
   });
 
   test('gives away the token of another app, which /me takes and no exchange does', async () => {
-    const token = foreignMetaToken(store, clock);
+    const token = foreignMetaToken(context.store, context.clock);
     expect(await (await graph('me', token)).json()).toMatchObject({ name: NORA.name });
     const data = await debug(token);
     expect(data).toMatchObject({ is_valid: true });
     expect(data.app_id).not.toBe(client.id);
     expect(data.user_id).not.toBe(NORA.id);
     expect(await problem(await prolong(token))).toEqual([400, 1]);
-    store.set('settings.debugOwnAppOnly', true);
+    context.store.set('settings.debugOwnAppOnly', true);
     expect(await problem(await graph(`debug_token?input_token=${token}`, appToken))).toEqual([400, 100]);
   });
 });
@@ -449,10 +439,10 @@ describe('removing permissions', () => {
     const first = await getToken();
     await prolong(await getToken());
     await getToken({}, { account: 'Otto Brandt' });
-    const foreign = foreignMetaToken(store, clock);
+    const foreign = foreignMetaToken(context.store, context.clock);
     const response = await graph('me/permissions', first, 'DELETE');
     expect(await response.json()).toEqual({ success: true });
-    expect(metaTokens(store).map(({ name, alive }) => [name, alive])).toEqual([
+    expect(metaTokens(context.store).map(({ name, alive }) => [name, alive])).toEqual([
       ['Nora Lind', false],
       ['Nora Lind', false],
       ['Nora Lind', false],
@@ -467,7 +457,7 @@ describe('removing permissions', () => {
   test('works for the app by the id of the person', async () => {
     await getToken();
     expect((await graph(`${NORA.id}/permissions`, appToken, 'DELETE')).status).toBe(200);
-    expect(metaTokens(store)[0]?.alive).toBe(false);
+    expect(metaTokens(context.store)[0]?.alive).toBe(false);
     expect(await problem(await graph(`${NORA.id}/permissions`, appToken, 'DELETE'))).toEqual([400, 100, 33]);
   });
 
@@ -476,7 +466,7 @@ describe('removing permissions', () => {
     expect((await graph('me/permissions/ads_read', token, 'DELETE')).status).toBe(200);
     expect(await problem(await graph('me/permissions/ads_read', token, 'DELETE'))).toEqual([400, 100]);
     expect(await problem(await graph('me/adaccounts', token))).toEqual([403, 200]);
-    expect(metaTokens(store)[0]).toMatchObject({ alive: true, scopes: ['public_profile'] });
+    expect(metaTokens(context.store)[0]).toMatchObject({ alive: true, scopes: ['public_profile'] });
   });
 });
 
@@ -513,9 +503,9 @@ describe('the Marketing API', () => {
   test('needs a permission to read ads, for as long as there is access to data', async () => {
     const without = await getToken({ scope: 'email' }, { scopes: ['email'] });
     expect(await problem(await graph('me/adaccounts', without))).toEqual([403, 200]);
-    store.set('settings.noExpiry', true);
+    context.store.set('settings.noExpiry', true);
     const token = await getToken();
-    clock += 90 * 86_400_000;
+    context.clock += 90 * 86_400_000;
     expect(await problem(await graph('me/adaccounts', token))).toEqual([403, 200]);
     expect(await (await graph('me/permissions', token)).json()).toMatchObject({
       data: [{ permission: 'email', status: 'expired' }, {}, { permission: 'ads_read', status: 'expired' }],
@@ -571,13 +561,13 @@ test.each([
   ['blocked', 200],
 ])('refuses every call of an app that is %s', async (state, code) => {
   const token = await getToken();
-  store.set('settings.app', state);
+  context.store.set('settings.app', state);
   for (const response of [await prolong(token), await graph('me', token), await graph('me', appToken)])
     expect(await problem(response)).toEqual([400, code]);
 });
 
 test('remembers tokens across a restart', async () => {
   const token = await getToken();
-  facebook = meta({ store, client, now: () => clock, secret: (value) => value });
+  facebook = meta(context);
   expect((await graph('me', token)).status).toBe(200);
 });

@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import type { Simulator, SimulatorContext } from '../simulator.ts';
-import { openStores } from '../store.ts';
+import { keyOf } from '../../support/keys.ts';
+import { openContext, type TestContext } from '../../support/open-context.ts';
+import type { Simulator } from '../simulator.ts';
 import { deletePostHogKey, posthog } from './posthog.ts';
 
 const errorSchema = z.strictObject({
@@ -11,29 +12,16 @@ const errorSchema = z.strictObject({
   attr: z.string().nullable(),
 });
 
-let clock: number;
-let secrets: Set<string>;
-let store: SimulatorContext['store'];
+let context: TestContext;
 let simulator: Simulator;
 
 beforeEach(() => {
-  clock = Date.UTC(2026, 10, 24);
-  secrets = new Set();
-  store = openStores(':memory:').of('posthog');
-  simulator = posthog({
-    store,
-    client: { id: '', secret: '', redirectUris: [], settings: {} },
-    now: () => clock,
-    secret: (value) => {
-      secrets.add(value);
-      return value;
-    },
-  });
+  context = openContext('posthog');
+  simulator = posthog(context);
 });
 
 function issue(options?: Record<string, string>) {
-  const issued = simulator.issueKey?.(options);
-  if (!issued) throw new Error('no key');
+  const issued = keyOf(simulator, options);
   return { ...issued, path: `/api/projects/${issued.config.project_id}/` };
 }
 
@@ -67,7 +55,7 @@ test('keys have the documented forms, and nothing secret is left out', () => {
   expect(fresh.api_key).toHaveLength(51);
   expect(legacy.api_key).toMatch(/^[\w-]{43}$/);
   expect(legacy.account).toEqual(fresh.account);
-  for (const key of [fresh, legacy]) expect(secrets).toContain(key.api_key);
+  for (const key of [fresh, legacy]) expect(context.secrets).toContain(key.api_key);
   expect(() => issue({ region: 'us' })).toThrow();
 });
 
@@ -85,7 +73,7 @@ describe('authentication', () => {
       attr: null,
     };
     expect(await refusal(await call(api_key, path, {}, 'eu.posthog.com'), 401)).toEqual(expected);
-    deletePostHogKey(store, api_key);
+    deletePostHogKey(context.store, api_key);
     expect(await refusal(await call(api_key, path), 401)).toEqual(expected);
   });
 });
@@ -180,8 +168,8 @@ test('a leaked key that is reported is gone, in its own region', async () => {
 
 test('calls beyond the limit are told when to come back', async () => {
   const { api_key, path } = issue();
-  store.set('settings.rateLimit', 1);
-  clock += 20_000;
+  context.store.set('settings.rateLimit', 1);
+  context.clock += 20_000;
   expect((await call(api_key, path)).status).toBe(200);
   const response = await call(api_key, path);
   expect(response.headers.get('retry-after')).toBe('40');

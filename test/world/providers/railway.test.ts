@@ -1,36 +1,21 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { IssuedKey, Simulator, SimulatorContext } from '../simulator.ts';
-import { openStores } from '../store.ts';
+import { keyOf } from '../../support/keys.ts';
+import { openContext, type TestContext } from '../../support/open-context.ts';
+import type { IssuedKey, Simulator } from '../simulator.ts';
 import { WORKSPACES } from './railway/records.ts';
 import { railway } from './railway.ts';
 
 const [ACME, GLOBEX] = WORKSPACES;
 
-let clock: number;
-let secrets: Set<string>;
-let store: SimulatorContext['store'];
+let context: TestContext;
 let simulator: Simulator;
 
 beforeEach(() => {
-  clock = Date.UTC(2026, 10, 24);
-  secrets = new Set();
-  store = openStores(':memory:').of('railway');
-  simulator = railway({
-    store,
-    client: { id: '', secret: '', redirectUris: [], settings: {} },
-    now: () => clock,
-    secret: (value) => {
-      secrets.add(value);
-      return value;
-    },
-  });
+  context = openContext('railway');
+  simulator = railway(context);
 });
 
-function issue(options?: Record<string, string>): IssuedKey {
-  const key = simulator.issueKey?.(options);
-  if (!key) throw new Error('no key');
-  return key;
-}
+const issue = (options?: Record<string, string>) => keyOf(simulator, options);
 
 const post = async (headers: Record<string, string>, body: unknown) =>
   simulator.fetch(
@@ -70,7 +55,7 @@ test('answers at backboard.railway.com alone, by POST to one path', async () => 
 test('tokens are UUIDs and pass through the leak test’s ear', () => {
   const { api_key } = issue();
   expect(api_key).toMatch(/^[a-f0-9]{8}(-[a-f0-9]{4}){3}-[a-f0-9]{12}$/);
-  expect(secrets.has(api_key)).toBe(true);
+  expect(context.secrets.has(api_key)).toBe(true);
 });
 
 describe('tokens', () => {
@@ -176,8 +161,8 @@ test('a body that is no JSON, or holds no query, is refused with 400', async () 
 });
 
 test('each answer counts, and after the last there is 429 with Retry-After', async () => {
-  store.set('settings.rateLimit', 2);
-  clock += 60_000;
+  context.store.set('settings.rateLimit', 2);
+  context.clock += 60_000;
   const headers = bearer(issue());
   const answers = [];
   for (let count = 0; count < 3; count += 1) answers.push(await post(headers, { query: API_TOKEN }));

@@ -4,9 +4,9 @@ import path from 'node:path';
 import { buildSchema, isEnumType, isInputObjectType, isObjectType } from 'graphql';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { openContext, type TestContext } from '../../support/open-context.ts';
 import { type HttpServer, type Served, serve } from '../http-server.ts';
-import type { Delivered, Happening, Simulator, SimulatorContext } from '../simulator.ts';
-import { openStores } from '../store.ts';
+import type { Delivered, Happening, Simulator } from '../simulator.ts';
 import { SDL } from './shopify/schema.ts';
 import { parseSearch } from './shopify/search.ts';
 import { signShopify } from './shopify/signature.ts';
@@ -52,17 +52,14 @@ interface Received {
   body: string;
 }
 
-let clock: number;
-let store: SimulatorContext['store'];
+let context: TestContext;
 let simulator: Simulator;
-let client: SimulatorContext['client'];
 let receiver: HttpServer;
 let received: Received[];
 let respond: (request: Request) => Served | Promise<Served>;
 let token: string;
 
 beforeEach(async () => {
-  clock = Date.UTC(2026, 10, 24, 9, 0, 0, 500);
   received = [];
   respond = () => new Response();
   receiver = await serve(async (request) => {
@@ -70,14 +67,14 @@ beforeEach(async () => {
     received.push({ path: pathname, headers: request.headers, body: await request.text() });
     return respond(request);
   });
-  store = openStores(':memory:').of('shopify');
-  client = {
+  context = openContext('shopify', {
     id: 'reeve-test',
     secret: randomBytes(16).toString('hex'),
     redirectUris: [`${receiver.url}/api/oauth/shopify/callback`],
     settings: {},
-  };
-  simulator = shopify({ store, client, now: () => clock, secret: (value) => value });
+  });
+  context.clock = Date.UTC(2026, 10, 24, 9, 0, 0, 500);
+  simulator = shopify(context);
   token = await connect();
 });
 
@@ -87,6 +84,7 @@ const send = async (url: string, init?: RequestInit) => simulator.fetch(new Requ
 const happen = async (told: Happening): Promise<Delivered[]> => (await simulator.happen?.(told)) ?? [];
 
 async function connect(scope = SCOPES, shop = NORTH): Promise<string> {
+  const { client } = context;
   const redirect_uri = client.redirectUris[0] ?? '';
   const query = new URLSearchParams({ client_id: client.id, redirect_uri, state: 's', scope });
   const decision = new URLSearchParams({ decision: 'approve' });
@@ -190,7 +188,7 @@ describe('a subscription', () => {
       filter: null,
     });
     const id = webhookSubscription?.id;
-    clock += HOUR;
+    context.clock += HOUR;
     const changed = await graphql(
       `mutation ($id: ID!) { webhookSubscriptionUpdate(id: $id, webhookSubscription: {uri: "https://connect.example/x"}) {
         webhookSubscription { uri callbackUrl updatedAt } userErrors { message } } }`,
@@ -213,7 +211,7 @@ describe('a subscription', () => {
     expect((await graphql(remove, { id })).data).toEqual({
       webhookSubscriptionDelete: { deletedWebhookSubscriptionId: null, userErrors: gone },
     });
-    expect(shopifySubscriptions(store)).toEqual([]);
+    expect(shopifySubscriptions(context.store)).toEqual([]);
   });
 
   test('four are made by one document with its arguments in line, and listed', async () => {
@@ -279,14 +277,14 @@ describe('a subscription', () => {
       [],
     );
     expect(await messages('APP_UNINSTALLED')).toEqual([]);
-    store.set('settings.topicsDenied', true);
+    context.store.set('settings.topicsDenied', true);
     const { data, errors } = await graphql(CREATE, { topic: 'ORDERS_CREATE', sub: { uri: receiver.url } });
     expect(data).toEqual({ webhookSubscriptionCreate: null });
     expect(errors).toMatchObject([{ extensions: { code: 'ACCESS_DENIED' } }]);
   });
 
   test('of customers’ data wants an approved app', async () => {
-    store.set('settings.unapproved', true);
+    context.store.set('settings.unapproved', true);
     expect(await messages('ORDERS_CREATE')).toEqual([expect.stringMatching(/^This app is not approved/)]);
     expect(await messages('PRODUCTS_UPDATE')).toEqual([]);
     const { data, errors } = await graphql('{ orders(first: 1) { nodes { id } } }');
@@ -312,7 +310,7 @@ describe('a document', () => {
     const { data, errors } = await graphql(query);
     expect(data).toBeUndefined();
     expect(errors).toMatchObject([{ extensions: { code } }]);
-    expect(shopifySubscriptions(store)).toEqual([]);
+    expect(shopifySubscriptions(context.store)).toEqual([]);
   });
 
   test.each([
@@ -347,7 +345,7 @@ describe('what happens', () => {
     expect(Object.fromEntries(at?.headers ?? [])).toMatchObject({
       'content-type': 'application/json',
       'x-shopify-topic': 'orders/create',
-      'x-shopify-hmac-sha256': signShopify(at?.body ?? '', client.secret),
+      'x-shopify-hmac-sha256': signShopify(at?.body ?? '', context.client.secret),
       'x-shopify-shop-domain': NORTH,
       'x-shopify-api-version': '2026-10',
       'x-shopify-webhook-id': first?.id,
@@ -407,7 +405,7 @@ describe('what happens', () => {
       'x-shopify-webhook-id': 'w-1',
       'x-shopify-event-id': 'e-1',
       'x-shopify-triggered-at': '2026-11-01T00:00:00Z',
-      'x-shopify-hmac-sha256': signShopify(payload, client.secret),
+      'x-shopify-hmac-sha256': signShopify(payload, context.client.secret),
     });
   });
 
@@ -424,7 +422,7 @@ describe('what happens', () => {
 
   test('is signed with the secret from before a rotation while a setting says so', async () => {
     await subscribe('PRODUCTS_UPDATE');
-    store.set('settings.previousSecret', 'hush');
+    context.store.set('settings.previousSecret', 'hush');
     await happen({ event: 'products/update' });
     expect(received[0]?.headers.get('x-shopify-hmac-sha256')).toBe(
       signShopify(received[0]?.body ?? '', 'hush'),
@@ -456,7 +454,9 @@ describe('a delivery that fails', () => {
         received[0]?.headers.get(`x-shopify-${name}`),
       );
     }
-    expect(shopifyDeliveries(store)).toMatchObject([{ attempts: [{ status: 503 }, { status: 200 }] }]);
+    expect(shopifyDeliveries(context.store)).toMatchObject([
+      { attempts: [{ status: 503 }, { status: 200 }] },
+    ]);
   });
 
   test('eight times in a row ends the subscription; a redirect, a lost and a late answer have failed', async () => {
@@ -473,24 +473,24 @@ describe('a delivery that fails', () => {
       statuses.push((await told())[0]?.status);
     }
     expect(statuses).toEqual([302, 'no answer', 500]);
-    expect(shopifySubscriptions(store)).toMatchObject([{ failures: 3 }]);
+    expect(shopifySubscriptions(context.store)).toMatchObject([{ failures: 3 }]);
     respond = () => new Response(null, { status: 204 });
     await told();
-    expect(shopifySubscriptions(store)).toMatchObject([{ failures: 0 }]);
+    expect(shopifySubscriptions(context.store)).toMatchObject([{ failures: 0 }]);
     respond = () => new Response(null, { status: 410 });
     for (let count = 0; count < 7; count++) await told();
-    expect(shopifySubscriptions(store)).toHaveLength(1);
+    expect(shopifySubscriptions(context.store)).toHaveLength(1);
     await told();
-    expect(shopifySubscriptions(store)).toEqual([]);
+    expect(shopifySubscriptions(context.store)).toEqual([]);
     expect(await told()).toEqual([]);
     expect(received.some(({ path }) => path === '/elsewhere')).toBe(false);
   });
 
   test('ends it sooner where a setting says so', async () => {
-    store.set('settings.failuresToDelete', 1);
+    context.store.set('settings.failuresToDelete', 1);
     await subscribe('ORDERS_CREATE', { uri: 'http://127.0.0.1:9/' });
     expect(await happen({ event: 'orders/create' })).toMatchObject([{ status: 'no answer' }]);
-    expect(shopifySubscriptions(store)).toEqual([]);
+    expect(shopifySubscriptions(context.store)).toEqual([]);
   });
 
   test('by taking more than five seconds', { timeout: 10_000 }, async () => {
@@ -512,7 +512,7 @@ describe('an uninstalled app', () => {
     await subscribe('ORDERS_CREATE');
     let alive: unknown;
     respond = () => {
-      alive = [shopifyTokens(store), shopifySubscriptions(store)];
+      alive = [shopifyTokens(context.store), shopifySubscriptions(context.store)];
       return new Response();
     };
     expect(await happen({ event: 'app/uninstalled' })).toMatchObject([{ status: 200 }]);
@@ -524,15 +524,15 @@ describe('an uninstalled app', () => {
   test('that did it itself is told only where a setting says so', async () => {
     await subscribe('APP_UNINSTALLED');
     expect((await remove()).status).toBe(200);
-    expect(shopifySubscriptions(store)).toEqual([]);
+    expect(shopifySubscriptions(context.store)).toEqual([]);
 
-    store.set('settings.tellsUninstall', true);
+    context.store.set('settings.tellsUninstall', true);
     token = await connect();
     await subscribe('APP_UNINSTALLED');
     await graphql('mutation { appUninstall { userErrors { code } } }');
     await expect.poll(() => received.length).toBe(1);
     expect(received[0]?.headers.get('x-shopify-topic')).toBe('app/uninstalled');
-    expect(shopifySubscriptions(store)).toEqual([]);
+    expect(shopifySubscriptions(context.store)).toEqual([]);
   });
 
   test('is still asked to erase, at the address in its configuration', async () => {
@@ -551,7 +551,7 @@ describe('an uninstalled app', () => {
       shop,
     ]);
     expect(received[2]?.headers.get('x-shopify-hmac-sha256')).toBe(
-      signShopify(received[2]?.body ?? '', client.secret),
+      signShopify(received[2]?.body ?? '', context.client.secret),
     );
   });
 });
@@ -575,7 +575,7 @@ describe('what a shop has', () => {
   test('is listed by time, page by page', async () => {
     for (let hour = 0; hour < 3; hour++) {
       await happen({ event: 'orders/create' });
-      clock += HOUR;
+      context.clock += HOUR;
     }
     await happen({ event: 'orders/paid', id: '820982911946154508' });
     const find = (given: string) => nodes(`{ orders(first: 9, ${given}) { nodes { name } } }`);
@@ -630,7 +630,7 @@ describe('what a shop has', () => {
     const { data, errors } = await graphql('{ orders(first: 1) { nodes { name customer { id } } } }');
     expect(data).toEqual({ orders: { nodes: [{ name: '#1001', customer: null }] } });
     expect(errors).toMatchObject([{ path: ['orders', 'nodes', 0, 'customer'] }]);
-    clock += 61 * 24 * HOUR;
+    context.clock += 61 * 24 * HOUR;
     expect(await nodes('{ orders(first: 1) { nodes { name } } }')).toEqual([]);
     token = await connect('read_orders,read_all_orders');
     expect(await nodes('{ orders(first: 1) { nodes { name } } }')).toHaveLength(1);
@@ -638,7 +638,7 @@ describe('what a shop has', () => {
 
   test('is products, by their time or title', async () => {
     await happen({ event: 'products/create', title: 'Mug' });
-    clock += HOUR;
+    context.clock += HOUR;
     await happen({ event: 'products/update', id: '77', title: 'Cap' });
     const fields =
       '{ nodes { id legacyResourceId title createdAt updatedAt status vendor totalInventory handle } }';
@@ -653,7 +653,7 @@ describe('what a shop has', () => {
 
   test('is inventory, whose items keep their time when only a level moves', async () => {
     await happen({ event: 'inventory_levels/update', available: '7' });
-    clock += HOUR;
+    context.clock += HOUR;
     await happen({ event: 'inventory_levels/update' });
     const query = `{ inventoryItems(first: 9) { nodes { id legacyResourceId sku updatedAt inventoryLevels(first: 9) {
       nodes { updatedAt location { id } quantities(names: ["available", "on_hand"]) { name quantity } } } } } }`;
@@ -669,7 +669,7 @@ describe('what a shop has', () => {
     expect(await nodes(query)).toMatchObject([
       { updatedAt: '2026-11-24T09:00:00Z', inventoryLevels: levels },
     ]);
-    store.set('settings.itemsFollowLevels', true);
+    context.store.set('settings.itemsFollowLevels', true);
     await happen({ event: 'inventory_levels/update' });
     const found = `{ inventoryItems(first: 9, query: "updated_at:>='2026-11-24T10:00:00Z'") { nodes { id } } }`;
     expect(await nodes(found)).toEqual([{ id: 'gid://shopify/InventoryItem/47219305545893' }]);

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import type { Simulator, SimulatorContext } from '../simulator.ts';
-import { openStores } from '../store.ts';
+import { openContext, type TestContext } from '../../support/open-context.ts';
+import type { Simulator } from '../simulator.ts';
 import { signQuery } from './shopify/signature.ts';
 import { shopify, shopifyTokens } from './shopify.ts';
 
@@ -32,24 +32,13 @@ const tokenSchema = z.strictObject({
 });
 const errorSchema = z.strictObject({ error: z.string(), error_description: z.string() });
 
-let clock: number;
-let secrets: Set<string>;
-let store: SimulatorContext['store'];
+let context: TestContext;
 let simulator: Simulator;
 
 beforeEach(() => {
-  clock = Date.UTC(2026, 10, 24, 9, 0, 0, 500);
-  secrets = new Set();
-  store = openStores(':memory:').of('shopify');
-  simulator = shopify({
-    store,
-    client,
-    now: () => clock,
-    secret: (value) => {
-      secrets.add(value);
-      return value;
-    },
-  });
+  context = openContext('shopify', client);
+  context.clock = Date.UTC(2026, 10, 24, 9, 0, 0, 500);
+  simulator = shopify(context);
 });
 
 const send = async (url: string, init?: RequestInit) => simulator.fetch(new Request(url, init));
@@ -170,7 +159,7 @@ describe('the authorization page', () => {
       timestamp: String(Date.UTC(2026, 10, 24, 9) / 1000),
     });
     expect(hmac).toBe(signQuery(searchParams, client.secret));
-    expect(secrets).toContain(code);
+    expect(context.secrets).toContain(code);
   });
 
   test('leaves a merchant who cancels in the admin: no callback comes', async () => {
@@ -189,15 +178,15 @@ describe('the token endpoint', () => {
       expires_in: 3600,
       refresh_token_expires_in: 7_776_000,
     });
-    expect(secrets).toContain(token.access_token);
-    expect(secrets).toContain(token.refresh_token);
+    expect(context.secrets).toContain(token.access_token);
+    expect(context.secrets).toContain(token.refresh_token);
   });
 
   test('gives a lasting token otherwise, the same one each time', async () => {
     const first = await connect({});
     expect(Object.keys(first)).toEqual(['access_token', 'scope']);
     expect((await connect({ expiring: '0' })).access_token).toBe(first.access_token);
-    store.set('settings.publicApp', true);
+    context.store.set('settings.publicApp', true);
     expect((await graphql(first.access_token, PROBE)).status).toBe(403);
   });
 
@@ -221,7 +210,7 @@ describe('the token endpoint', () => {
       error_description: 'The authorization code was not found or was already used',
     });
     const late = await getCode();
-    clock += 600_000;
+    context.clock += 600_000;
     expect(await error(await exchange({ code: late }))).toBe('invalid_request');
   });
 
@@ -256,12 +245,12 @@ describe('the token endpoint', () => {
 describe('refreshing', () => {
   test('gives a new pair and leaves the old access token its hour', async () => {
     const first = await connect();
-    clock += HOUR / 2;
+    context.clock += HOUR / 2;
     const second = await refreshed(first.refresh_token);
     expect(second.refresh_token).not.toBe(first.refresh_token);
     expect(second).toMatchObject({ expires_in: 3600, refresh_token_expires_in: 7_776_000 });
     expect((await graphql(first.access_token, PROBE)).status).toBe(200);
-    clock += HOUR / 2;
+    context.clock += HOUR / 2;
     expect((await graphql(first.access_token, PROBE)).status).toBe(401);
     expect((await graphql(second.access_token, PROBE)).status).toBe(200);
   });
@@ -270,7 +259,7 @@ describe('refreshing', () => {
     const first = await connect();
     const second = await refreshed(first.refresh_token);
     expect(await refreshed(first.refresh_token)).toEqual(second);
-    clock += 2 * HOUR;
+    context.clock += 2 * HOUR;
     const retried = await refreshed(first.refresh_token);
     expect(retried.refresh_token).toBe(second.refresh_token);
     expect((await graphql(retried.access_token, PROBE)).status).toBe(200);
@@ -283,15 +272,15 @@ describe('refreshing', () => {
   test('may be retried for 30 days and never past its own 90', async () => {
     const first = await connect();
     await refreshed(first.refresh_token);
-    clock += 30 * DAY - 1;
+    context.clock += 30 * DAY - 1;
     await refreshed(first.refresh_token);
-    clock += 1;
+    context.clock += 1;
     expect(await error(await refresh(first.refresh_token))).toBe('invalid_grant');
 
     const other = await connect();
-    clock += 89 * DAY;
+    context.clock += 89 * DAY;
     await refreshed(other.refresh_token);
-    clock += DAY;
+    context.clock += DAY;
     expect(await error(await refresh(other.refresh_token))).toBe('invalid_grant');
   });
 
@@ -300,7 +289,7 @@ describe('refreshing', () => {
     expect(await error(await refresh(refresh_token, SOUTH))).toBe('invalid_grant');
     expect(await error(await refresh('shprt_unknown'))).toBe('invalid_grant');
     expect(await error(await refresh(undefined))).toBe('invalid_grant');
-    clock += 90 * DAY;
+    context.clock += 90 * DAY;
     expect(await error(await refresh(refresh_token))).toBe('invalid_grant');
   });
 
@@ -313,7 +302,7 @@ describe('refreshing', () => {
   });
 
   test('can be refused the way apps have seen it', async () => {
-    store.set('settings.deadRefreshToken', 'invalid_request');
+    context.store.set('settings.deadRefreshToken', 'invalid_request');
     const response = await refresh('shprt_unknown');
     expect(response.status).toBe(401);
     expect(errorSchema.parse(await response.json())).toEqual({
@@ -422,7 +411,7 @@ describe('the Admin API', () => {
 
   test('throttles at 200', async () => {
     const { access_token } = await connect();
-    store.set('settings.throttled', true);
+    context.store.set('settings.throttled', true);
     const response = await graphql(access_token, PROBE);
     expect(response.status).toBe(200);
     expect(await response.json()).toMatchObject({ errors: [{ extensions: { code: 'THROTTLED' } }] });
@@ -444,12 +433,12 @@ describe('uninstalling', () => {
     expect((await remove(access_token)).status).toBe(401);
     expect((await graphql(second.access_token, PROBE)).status).toBe(401);
     expect(await error(await refresh(second.refresh_token))).toBe('invalid_client');
-    expect(shopifyTokens(store)).toEqual([
+    expect(shopifyTokens(context.store)).toEqual([
       { token: access_token, shop: NORTH, alive: false },
       { token: second.access_token, shop: NORTH, alive: false },
       { token: other.access_token, shop: SOUTH, alive: true },
     ]);
-    expect(shopifyTokens(store, clock + HOUR).some(({ alive }) => alive)).toBe(false);
+    expect(shopifyTokens(context.store, context.clock + HOUR).some(({ alive }) => alive)).toBe(false);
   });
 
   test('works as a mutation', async () => {

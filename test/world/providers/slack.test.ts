@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { WebClient } from '@slack/web-api';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import type { Simulator, SimulatorContext } from '../simulator.ts';
-import { openStores } from '../store.ts';
+import { openContext, type TestContext } from '../../support/open-context.ts';
+import type { Simulator } from '../simulator.ts';
 import { slack, slackTokens } from './slack.ts';
 
 const CALLBACK = 'https://connect.example/callback';
@@ -30,29 +30,13 @@ const pageSchema = z.object({
   response_metadata: z.object({ next_cursor: z.string() }),
 });
 
-let clock: number;
-let secrets: Set<string>;
-let store: SimulatorContext['store'];
+let context: TestContext;
 let chat: Simulator;
 
 beforeEach(() => {
-  clock = Date.UTC(2026, 10, 24);
-  secrets = new Set();
-  store = openStores(':memory:').of('slack');
-  chat = make();
+  context = openContext('slack', client);
+  chat = slack(context);
 });
-
-function make() {
-  return slack({
-    store,
-    client,
-    now: () => clock,
-    secret: (value) => {
-      secrets.add(value);
-      return value;
-    },
-  });
-}
 
 const send = async (url: string, init?: RequestInit) => chat.fetch(new Request(url, init));
 const request = { client_id: client.id, redirect_uri: CALLBACK, state: 'st', scope: SCOPE };
@@ -127,7 +111,7 @@ describe('the page that asks for approval', () => {
     const location = await decide(authorizeUrl());
     expect(location.origin + location.pathname).toBe(CALLBACK);
     expect([...location.searchParams.keys()]).toEqual(['code', 'state']);
-    expect(secrets).toContain(location.searchParams.get('code'));
+    expect(context.secrets).toContain(location.searchParams.get('code'));
     const { state: _, ...stateless } = request;
     const url = `https://slack.com/oauth/v2/authorize?${new URLSearchParams(stateless)}`;
     expect((await decide(url)).searchParams.get('state')).toBe('');
@@ -194,8 +178,8 @@ describe('oauth.v2.access', () => {
       authed_user: { id: 'U0ACMEANN01' },
     });
     const { access_token } = grantSchema.parse(answer);
-    expect(secrets).toContain(access_token);
-    clock += 10 * 365 * 86_400_000;
+    expect(context.secrets).toContain(access_token);
+    context.clock += 10 * 365 * 86_400_000;
     expect(await read(call('auth.test', access_token))).toMatchObject({ ok: true });
   });
 
@@ -232,7 +216,7 @@ describe('oauth.v2.access', () => {
     grantSchema.parse(await read(exchange(parameters)));
     expect(await errorOf(exchange(parameters))).toBe('code_already_used');
     const late = await getCode();
-    clock += 600_000;
+    context.clock += 600_000;
     expect(await errorOf(exchange({ code: late, redirect_uri: CALLBACK }))).toBe('invalid_code');
   });
 
@@ -276,11 +260,11 @@ describe('oauth.v2.access', () => {
     const second = await getToken({ scope: 'channels:read' });
     expect(second).toMatchObject({ access_token: first.access_token, scope: 'chat:write,channels:read' });
     expect((await getToken(undefined, 'Globex')).access_token).not.toBe(first.access_token);
-    expect(slackTokens(store).map(({ workspace }) => workspace)).toEqual(['Acme', 'Globex']);
+    expect(slackTokens(context.store).map(({ workspace }) => workspace)).toEqual(['Acme', 'Globex']);
   });
 
   test('installs in an organization where told so', async () => {
-    store.set('settings.orgInstall', true);
+    context.store.set('settings.orgInstall', true);
     const answer = await install(undefined, 'Umbrella');
     expect(answer).toMatchObject({
       team: null,
@@ -303,7 +287,7 @@ describe('oauth.v2.access', () => {
 });
 
 describe('token rotation', () => {
-  beforeEach(() => store.set('settings.rotation', true));
+  beforeEach(() => context.store.set('settings.rotation', true));
 
   test('makes tokens of twelve hours, for bot and user apart', async () => {
     const answer = await install({ user_scope: 'search:read' });
@@ -318,11 +302,11 @@ describe('token rotation', () => {
       },
     });
     const token = grantSchema.parse(answer);
-    clock += HOURS_12 - 1000;
+    context.clock += HOURS_12 - 1000;
     expect(await read(call('auth.test', token.access_token))).toMatchObject({ ok: true, expires_in: 1 });
-    clock += 1000;
+    context.clock += 1000;
     expect(await errorOf(call('auth.test', token.access_token))).toBe('token_expired');
-    expect(slackTokens(store, clock).map(({ kind, alive }) => [kind, alive])).toEqual([
+    expect(slackTokens(context.store, context.clock).map(({ kind, alive }) => [kind, alive])).toEqual([
       ['bot', false],
       ['refresh', true],
       ['user', false],
@@ -332,24 +316,24 @@ describe('token rotation', () => {
 
   test('refreshes a token long after its end, and once', async () => {
     const first = await getToken();
-    clock += 100 * HOURS_12;
+    context.clock += 100 * HOURS_12;
     const answer = await read(refresh(first.refresh_token));
     expect(answer).toMatchObject({ token_type: 'bot', scope: SCOPE, team: { id: 'T0ACME00001' } });
     const second = grantSchema.parse(answer);
     expect(second.refresh_token).not.toBe(first.refresh_token);
-    expect(secrets).toContain(second.refresh_token);
+    expect(context.secrets).toContain(second.refresh_token);
     expect(await errorOf(refresh(first.refresh_token))).toBe('invalid_refresh_token');
     expect(await errorOf(refresh(second.access_token))).toBe('invalid_refresh_token');
     grantSchema.parse(await read(refresh(second.refresh_token)));
   });
 
   test('takes a used refresh token for as long as told', async () => {
-    store.set('settings.refreshGrace', 30);
+    context.store.set('settings.refreshGrace', 30);
     const { refresh_token } = await getToken();
     await refresh(refresh_token);
-    clock += 29_000;
+    context.clock += 29_000;
     grantSchema.parse(await read(refresh(refresh_token)));
-    clock += 1000;
+    context.clock += 1000;
     expect(await errorOf(refresh(refresh_token))).toBe('invalid_refresh_token');
   });
 
@@ -419,7 +403,7 @@ describe('the token of a call', () => {
     });
     expect(await read(call('auth.revoke', access_token))).toEqual({ ok: true, revoked: true });
     expect(await errorOf(call('auth.revoke', access_token))).toBe('account_inactive');
-    expect(slackTokens(store).map(({ kind, alive }) => [kind, alive])).toEqual([
+    expect(slackTokens(context.store).map(({ kind, alive }) => [kind, alive])).toEqual([
       ['bot', false],
       ['user', true],
     ]);
@@ -430,7 +414,7 @@ describe('the token of a call', () => {
 
   test('takes all of the workspace with it when the app is uninstalled', async () => {
     const { access_token } = await getToken({ user_scope: 'search:read' });
-    store.set('settings.rotation', true);
+    context.store.set('settings.rotation', true);
     const rotating = await getToken();
     await getToken(undefined, 'Globex');
     const uninstall = (secret: string, id = client.id) =>
@@ -440,9 +424,9 @@ describe('the token of a call', () => {
     expect(await read(uninstall(client.secret))).toEqual({ ok: true });
     expect(await errorOf(uninstall(client.secret))).toBe('account_inactive');
     expect(await errorOf(refresh(rotating.refresh_token))).toBe('invalid_refresh_token');
-    const [, user] = slackTokens(store);
+    const [, user] = slackTokens(context.store);
     expect(await errorOf(call('auth.test', user?.token ?? ''))).toBe('token_revoked');
-    expect(slackTokens(store).map(({ workspace, alive }) => `${workspace} ${alive}`)).toEqual([
+    expect(slackTokens(context.store).map(({ workspace, alive }) => `${workspace} ${alive}`)).toEqual([
       ...Array<string>(4).fill('Acme false'),
       ...Array<string>(2).fill('Globex true'),
     ]);
@@ -450,7 +434,7 @@ describe('the token of a call', () => {
 
   test('outlives a restart', async () => {
     const { access_token } = await getToken();
-    chat = make();
+    chat = slack(context);
     expect(await read(call('auth.test', access_token))).toMatchObject({ ok: true });
   });
 });
@@ -553,7 +537,7 @@ describe('the Web API', () => {
   });
 
   test('sends away when told to', async () => {
-    store.set('settings.retryAfter', 7);
+    context.store.set('settings.retryAfter', 7);
     const response = await call('auth.test', 'any');
     expect(response.status).toBe(429);
     expect(response.headers.get('retry-after')).toBe('7');
@@ -562,7 +546,7 @@ describe('the Web API', () => {
   });
 
   test('fails as told to', async () => {
-    store.set('settings.error', 'internal_error');
+    context.store.set('settings.error', 'internal_error');
     expect(await errorOf(call('auth.test', 'any'))).toBe('internal_error');
     expect(await errorOf(exchange({ code: 'any' }))).toBe('internal_error');
   });

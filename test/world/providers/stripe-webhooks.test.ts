@@ -1,9 +1,10 @@
 import Stripe from 'stripe';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { keyOf } from '../../support/keys.ts';
+import { openContext, type TestContext } from '../../support/open-context.ts';
 import { type HttpServer, serve } from '../http-server.ts';
-import type { Happening, Simulator, SimulatorContext } from '../simulator.ts';
-import { openStores } from '../store.ts';
+import type { Happening, Simulator } from '../simulator.ts';
 import { signStripe, stripe, stripeDeliveries } from './stripe.ts';
 
 const API = 'https://api.stripe.com';
@@ -40,9 +41,7 @@ interface Arrived {
   body: Buffer;
 }
 
-let clock: number;
-let secrets: Set<string>;
-let store: SimulatorContext['store'];
+let context: TestContext;
 let simulator: Simulator;
 let receiver: HttpServer;
 let arrived: Arrived[];
@@ -58,30 +57,13 @@ beforeAll(async () => {
 afterAll(() => receiver.close());
 
 beforeEach(() => {
-  clock = Date.UTC(2026, 10, 24);
-  secrets = new Set();
   arrived = [];
   answer = () => new Response();
-  store = openStores(':memory:').of('stripe');
-  simulator = open();
+  context = openContext('stripe');
+  simulator = stripe(context);
 });
 
-const open = () =>
-  stripe({
-    store,
-    client: { id: '', secret: '', redirectUris: [], settings: {} },
-    now: () => clock,
-    secret: (value) => {
-      secrets.add(value);
-      return value;
-    },
-  });
-
-function issue(options?: Record<string, string>) {
-  const issued = simulator.issueKey?.(options);
-  if (!issued) throw new Error('no key');
-  return issued;
-}
+const issue = (options?: Record<string, string>) => keyOf(simulator, options);
 
 function happen(happening: Happening) {
   if (!simulator.happen) throw new Error('nothing happens here');
@@ -119,7 +101,7 @@ async function events(key: string, query = '') {
 }
 
 /** What Stripe's own library makes of a delivery. */
-const verified = ({ body, headers }: Arrived, secret: string, at = clock) =>
+const verified = ({ body, headers }: Arrived, secret: string, at = context.clock) =>
   Stripe.webhooks.constructEvent(body, headers.get('stripe-signature') ?? '', secret, 300, undefined, at);
 
 function first(): Arrived {
@@ -173,21 +155,21 @@ describe('a delivery', () => {
     expect(eventSchema.parse(JSON.parse(body.toString()))).toMatchObject({
       id: delivered?.id,
       ...version,
-      created: clock / 1000,
+      created: context.clock / 1000,
       livemode: false,
       pending_webhooks: 1,
       type: 'invoice.created',
     });
-    expect(stripeDeliveries(store)).toMatchObject([{ ...delivered, at: clock }]);
+    expect(stripeDeliveries(context.store)).toMatchObject([{ ...delivered, at: context.clock }]);
   });
 
   test('has two signatures while the secret is rolled, and then the new one’s', async () => {
     const { secret } = await register(issue().api_key, ['*']);
-    store.set('settings.rolled', 'both');
+    context.store.set('settings.rolled', 'both');
     await happen({ event: 'charge.succeeded' });
-    store.set('settings.rolled', 'ended');
+    context.store.set('settings.rolled', 'ended');
     await happen({ event: 'charge.succeeded' });
-    const next = [...secrets].at(-1) ?? '';
+    const next = [...context.secrets].at(-1) ?? '';
     const [both, ended] = arrived;
     if (!both || !ended) throw new Error('too few');
     expect(both.headers.get('stripe-signature')).toMatch(/^t=\d+,v1=\w{64},v1=\w{64},v0=/);
@@ -258,8 +240,8 @@ describe('a delivery', () => {
     const { api_key } = issue();
     const { secret } = await register(api_key, ['*']);
     const [delivered] = await happen({ event: 'customer.subscription.updated' });
-    clock += 3_600_000;
-    simulator = open();
+    context.clock += 3_600_000;
+    simulator = stripe(context);
     expect(await happen({ event: '', resend: delivered?.id ?? '' })).toEqual([delivered]);
     const [one, two] = arrived;
     expect(two?.body.equals(one?.body ?? Buffer.of())).toBe(true);
@@ -301,7 +283,11 @@ describe('what happened', () => {
 
   test('is to a subscription, and an update says what was before', async () => {
     const created = await object('customer.subscription.created');
-    expect(created.object).toMatchObject({ object: 'subscription', status: 'active', created: clock / 1000 });
+    expect(created.object).toMatchObject({
+      object: 'subscription',
+      status: 'active',
+      created: context.clock / 1000,
+    });
     expect(created).not.toHaveProperty('previous_attributes');
     const updated = await object('customer.subscription.updated');
     expect(updated.object).toMatchObject({ cancel_at_period_end: true, items: { data: [{ quantity: 1 }] } });
@@ -339,7 +325,7 @@ describe('the list of events', () => {
   test('has all, newest first and a page at a time, told or not', async () => {
     const { api_key } = issue();
     await happen({ event: 'invoice.created' });
-    clock += 1000;
+    context.clock += 1000;
     await register(api_key, ['*']);
     answer = () => new Response(null, { status: 500 });
     await happen({ event: 'invoice.paid' });
@@ -372,9 +358,9 @@ describe('the list of events', () => {
     const names = ['invoice.created', 'invoice.paid', 'charge.succeeded', 'customer.subscription.updated'];
     for (const event of names) {
       await happen({ event });
-      clock += 10_000;
+      context.clock += 10_000;
     }
-    const since = clock / 1000 - 40;
+    const since = context.clock / 1000 - 40;
     const found = async (query: string) => {
       const { data } = await events(api_key, `?${query}`);
       return data.map(({ type }) => names.indexOf(type)).reverse();
@@ -394,11 +380,11 @@ describe('the list of events', () => {
   test('goes back thirty days, over a restart', async () => {
     const { api_key } = issue();
     await happen({ event: 'invoice.created' });
-    simulator = open();
+    simulator = stripe(context);
     const [event] = (await events(api_key)).data;
-    clock += 30 * DAY - 1;
+    context.clock += 30 * DAY - 1;
     expect((await events(api_key)).data).toEqual([event]);
-    clock += 1;
+    context.clock += 1;
     expect((await events(api_key)).data).toEqual([]);
     const error = await refusal(await call(api_key, `/v1/events/${event?.id}`), 404);
     expect(error).toMatchObject({ code: 'resource_missing', message: `No such event: '${event?.id}'` });

@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import type { Simulator, SimulatorContext } from '../simulator.ts';
-import { openStores } from '../store.ts';
+import { keyOf } from '../../support/keys.ts';
+import { openContext, type TestContext } from '../../support/open-context.ts';
+import type { Simulator } from '../simulator.ts';
 import { expireStripeKey, stripe, stripeKeys } from './stripe.ts';
 
 const API = 'https://api.stripe.com';
@@ -36,31 +37,15 @@ const listSchema = z.strictObject({
   url: z.string(),
 });
 
-let clock: number;
-let secrets: Set<string>;
-let store: SimulatorContext['store'];
+let context: TestContext;
 let simulator: Simulator;
 
 beforeEach(() => {
-  clock = Date.UTC(2026, 10, 24);
-  secrets = new Set();
-  store = openStores(':memory:').of('stripe');
-  simulator = stripe({
-    store,
-    client: { id: '', secret: '', redirectUris: [], settings: {} },
-    now: () => clock,
-    secret: (value) => {
-      secrets.add(value);
-      return value;
-    },
-  });
+  context = openContext('stripe');
+  simulator = stripe(context);
 });
 
-function issue(options?: Record<string, string>) {
-  const issued = simulator.issueKey?.(options);
-  if (!issued) throw new Error('no key');
-  return issued;
-}
+const issue = (options?: Record<string, string>) => keyOf(simulator, options);
 
 async function call(key: string, path: string, init: RequestInit = {}) {
   const headers = { authorization: `Bearer ${key}`, ...init.headers };
@@ -94,7 +79,7 @@ describe('keys', () => {
     expect(keys[1]?.api_key).toMatch(/^sk_live_[A-Za-z0-9]{99}$/);
     expect(keys[0]?.account).toEqual({ id: expect.stringMatching(/^acct_\w{16}$/), name: 'Acme Inc' });
     expect(keys[1]?.account).toEqual(keys[0]?.account);
-    expect(keys.every(({ api_key }) => secrets.has(api_key))).toBe(true);
+    expect(keys.every(({ api_key }) => context.secrets.has(api_key))).toBe(true);
   });
 
   test('can be made for another account', () => {
@@ -108,8 +93,8 @@ describe('keys', () => {
 
   test('can be rolled', async () => {
     const { api_key, account } = issue();
-    expireStripeKey(store, api_key);
-    expect(stripeKeys(store)).toEqual([{ key: api_key, account: account.id, alive: false }]);
+    expireStripeKey(context.store, api_key);
+    expect(stripeKeys(context.store)).toEqual([{ key: api_key, account: account.id, alive: false }]);
     expect((await refusal(await call(api_key, '/v1/balance'), 401)).code).toBe('api_key_expired');
   });
 });
@@ -214,7 +199,7 @@ describe('requests', () => {
 
   test('beyond the limit are told why, without Retry-After', async () => {
     const { api_key } = issue();
-    store.set('settings.rateLimit', true);
+    context.store.set('settings.rateLimit', true);
     const response = await call(api_key, '/v1/balance');
     expect(response.headers.get('stripe-rate-limited-reason')).toBe('global-rate');
     expect(response.headers.has('retry-after')).toBe(false);
@@ -244,14 +229,14 @@ describe('webhook endpoints', () => {
     };
     const { secret, ...rest } = await create(api_key, body);
     expect(secret).toMatch(/^whsec_\w{32}$/);
-    expect(secrets).toContain(secret);
+    expect(context.secrets).toContain(secret);
     expect(rest).toMatchObject({
       enabled_events: ['invoice.created', 'payment_intent.succeeded'],
       api_version: '2026-10-28.endive',
       metadata: { connection: 'c1' },
       livemode: false,
       status: 'enabled',
-      created: clock / 1000,
+      created: context.clock / 1000,
     });
     expect(await (await call(api_key, `${path}/${rest.id}`)).json()).toEqual(rest);
     expect(listSchema.parse(await (await call(api_key, path)).json()).data).toEqual([rest]);

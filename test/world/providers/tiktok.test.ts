@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import type { Simulator, SimulatorContext } from '../simulator.ts';
-import { openStores } from '../store.ts';
+import { openContext, type TestContext } from '../../support/open-context.ts';
+import type { Simulator } from '../simulator.ts';
 import { tiktok, tiktokTokens } from './tiktok.ts';
 
 const CALLBACK = 'https://connect.example/callback';
@@ -30,29 +30,13 @@ const listData = z.object({
   page_info: z.record(z.string(), z.number()).optional(),
 });
 
-let clock: number;
-let secrets: Set<string>;
-let store: SimulatorContext['store'];
+let context: TestContext;
 let ads: Simulator;
 
 beforeEach(() => {
-  clock = Date.UTC(2026, 10, 24);
-  secrets = new Set();
-  store = openStores(':memory:').of('tiktok');
-  ads = make();
+  context = openContext('tiktok', client);
+  ads = tiktok(context);
 });
-
-function make() {
-  return tiktok({
-    store,
-    client,
-    now: () => clock,
-    secret: (value) => {
-      secrets.add(value);
-      return value;
-    },
-  });
-}
 
 const send = async (url: string, init?: RequestInit) => ads.fetch(new Request(url, init));
 
@@ -109,7 +93,7 @@ describe('the portal', () => {
     expect([...answer.keys()]).toEqual(['auth_code', 'code', 'state']);
     expect(answer.get('code')).toBe(answer.get('auth_code'));
     expect(answer.get('state')).toBe('st');
-    expect(secrets).toContain(answer.get('code'));
+    expect(context.secrets).toContain(answer.get('code'));
   });
 
   test('reports a denial', async () => {
@@ -136,9 +120,9 @@ describe('the token endpoint', () => {
     const token = await getToken('agency@globex.example');
     expect(token.advertiser_ids).toHaveLength(3);
     expect(token.scope).toEqual([1, 2, 4, 44]);
-    expect(secrets).toContain(token.access_token);
+    expect(context.secrets).toContain(token.access_token);
     expect((await getToken('newcomer@initech.example')).advertiser_ids).toEqual([]);
-    clock += 10 * 365 * 86_400_000;
+    context.clock += 10 * 365 * 86_400_000;
     expect(await codeOf(get('/oauth2/advertiser/get/', token.access_token, app))).toBe(0);
   });
 
@@ -154,7 +138,7 @@ describe('the token endpoint', () => {
     expect(await codeOf(exchange({ auth_code, grant_type: 'authorization_code' }))).toBe(0);
     expect(await codeOf(exchange({ auth_code }))).toBe(40110);
     const late = await getCode();
-    clock += 3_600_000;
+    context.clock += 3_600_000;
     expect(await codeOf(exchange({ auth_code: late }))).toBe(40110);
   });
 
@@ -178,17 +162,17 @@ describe('the token endpoint', () => {
   test('gives another token each time, or the same one where told so', async () => {
     const first = await getToken();
     expect((await getToken()).access_token).not.toBe(first.access_token);
-    store.set('settings.sameToken', true);
+    context.store.set('settings.sameToken', true);
     expect((await getToken()).access_token).toBe(first.access_token);
     await post('/oauth2/revoke_token/', { ...app, access_token: first.access_token });
     expect((await getToken()).access_token).not.toBe(first.access_token);
   });
 
   test('writes ids as numbers that JSON.parse would spoil, where told so', async () => {
-    store.set('settings.numericIds', true);
+    context.store.set('settings.numericIds', true);
     const text = await (await exchange({ auth_code: await getCode() })).text();
     expect(text).toContain('"advertiser_ids":[7012345678901234567]');
-    const [{ token } = { token: '' }] = tiktokTokens(store);
+    const [{ token } = { token: '' }] = tiktokTokens(context.store);
     expect(await (await get('/oauth2/advertiser/get/', token, app)).text()).toContain(
       '"advertiser_id":7012345678901234567',
     );
@@ -228,7 +212,7 @@ describe('the access token', () => {
     });
     expect((await revoke(first.access_token)).code).toBe(40105);
     expect(await codeOf(get('/oauth2/advertiser/get/', first.access_token, app))).toBe(40105);
-    expect(tiktokTokens(store).map(({ alive }) => alive)).toEqual([false, true]);
+    expect(tiktokTokens(context.store).map(({ alive }) => alive)).toEqual([false, true]);
     expect((await revoke(second.access_token, { 'access-token': first.access_token })).code).toBe(40101);
     expect(await codeOf(post('/oauth2/revoke_token/', { ...app, secret: 'x', access_token: 'y' }))).toBe(
       40113,
@@ -239,7 +223,7 @@ describe('the access token', () => {
 
   test('outlives a restart', async () => {
     const { access_token } = await getToken();
-    ads = make();
+    ads = tiktok(context);
     expect(await codeOf(get('/oauth2/advertiser/get/', access_token, app))).toBe(0);
   });
 });
@@ -324,7 +308,7 @@ describe('the Marketing API', () => {
   });
 
   test('has no way past the permissions of the app', async () => {
-    store.set('settings.scope', [4]);
+    context.store.set('settings.scope', [4]);
     const { access_token } = await getToken();
     expect(await codeOf(get('/report/integrated/get/', access_token, report))).toBe(0);
     expect(await codeOf(get('/campaign/get/', access_token, { advertiser_id }))).toBe(40001);
@@ -343,9 +327,9 @@ test.each([
   ['settings.serverError', 50000],
 ] as const)('answers every call as %s says', async (setting, expected) => {
   const { access_token } = await getToken();
-  store.set(setting, true);
+  context.store.set(setting, true);
   expect(await codeOf(get('/oauth2/advertiser/get/', access_token, app))).toBe(expected);
   expect(await codeOf(exchange({ auth_code: 'any' }))).toBe(expected);
   expect(await codeOf(post('/oauth2/revoke_token/', { ...app, access_token }))).toBe(expected);
-  expect(tiktokTokens(store)[0]?.alive).toBe(true);
+  expect(tiktokTokens(context.store)[0]?.alive).toBe(true);
 });

@@ -1,34 +1,22 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import type { Simulator, SimulatorContext } from '../simulator.ts';
-import { openStores } from '../store.ts';
+import { keyOf } from '../../support/keys.ts';
+import { openContext, type TestContext } from '../../support/open-context.ts';
+import type { Simulator } from '../simulator.ts';
 import { deleteVercelToken, vercel } from './vercel.ts';
 
 const errorSchema = z.object({ error: z.looseObject({ code: z.string(), message: z.string() }) });
 
-let clock: number;
-let secrets: Set<string>;
-let store: SimulatorContext['store'];
+let context: TestContext;
 let simulator: Simulator;
 
 beforeEach(() => {
-  clock = Date.UTC(2026, 10, 24);
-  secrets = new Set();
-  store = openStores(':memory:').of('vercel');
-  simulator = vercel({
-    store,
-    client: { id: '', secret: '', redirectUris: [], settings: {} },
-    now: () => clock,
-    secret: (value) => {
-      secrets.add(value);
-      return value;
-    },
-  });
+  context = openContext('vercel');
+  simulator = vercel(context);
 });
 
 function issue(options?: Record<string, string>) {
-  const issued = simulator.issueKey?.(options);
-  if (!issued) throw new Error('no key');
+  const issued = keyOf(simulator, options);
   return { ...issued, team: issued.config.team_id ?? '' };
 }
 
@@ -53,7 +41,7 @@ test('tokens have the documented forms', () => {
   expect(old.api_key).toMatch(/^[A-Za-z0-9]{24}$/);
   expect(fresh.account).toEqual({ id: fresh.team, name: 'Acme' });
   expect(old.config).toEqual({});
-  expect([...secrets]).toEqual([fresh.api_key, old.api_key]);
+  expect([...context.secrets]).toEqual([fresh.api_key, old.api_key]);
   expect(issue({ teamId: 'team_other', name: 'Other' }).account).toEqual({ id: 'team_other', name: 'Other' });
   expect(() => issue({ permissions: 'read' })).toThrow();
 });
@@ -65,7 +53,7 @@ describe('a dead token is a 403', () => {
       code: 'forbidden',
       missingToken: true,
     });
-    deleteVercelToken(store, api_key);
+    deleteVercelToken(context.store, api_key);
     expect(await refusal(await call(api_key, `/v2/teams/${team}`), 403)).toEqual({
       code: 'forbidden',
       message: 'Not authorized',
@@ -76,7 +64,7 @@ describe('a dead token is a 403', () => {
   test('once it has expired', async () => {
     const { api_key } = issue({ scope: 'account', expiresIn: '60' });
     expect((await call(api_key, '/v2/user')).status).toBe(200);
-    clock += 60_000;
+    context.clock += 60_000;
     expect(await refusal(await call(api_key, '/v2/user'), 403)).toMatchObject({ invalidToken: true });
   });
 
@@ -106,7 +94,7 @@ describe('a token of one team', () => {
     const { api_key, team } = issue({ expiresIn: '60' });
     expect(await (await call(api_key, `/v2/teams/${team}`)).json()).toMatchObject({ id: team, name: 'Acme' });
     expect(await (await call(api_key, '/v5/user/tokens/current')).json()).toMatchObject({
-      token: { scopes: [{ type: 'team', teamId: team }], expiresAt: clock + 60_000 },
+      token: { scopes: [{ type: 'team', teamId: team }], expiresAt: context.clock + 60_000 },
     });
   });
 
@@ -114,7 +102,7 @@ describe('a token of one team', () => {
     const { api_key } = issue();
     const error = await refusal(await call(api_key, '/v2/user'), 403);
     expect(error.message).toMatch(/^Not authorized: Trying to access resource under scope "ada"\./);
-    store.set('settings.limitedUser', true);
+    context.store.set('settings.limitedUser', true);
     expect(await (await call(api_key, '/v2/user')).json()).toMatchObject({ user: { limited: true } });
     const other = issue({ teamId: 'team_other' }).team;
     const refused = await refusal(await call(api_key, `/v2/teams/${other}`), 403);
@@ -162,7 +150,7 @@ test('rate limits are told, and beyond them when to come back', async () => {
   const { api_key, team } = issue();
   const { headers } = await call(api_key, `/v2/teams/${team}`);
   expect(headers.get('x-ratelimit-remaining')).toBe('499');
-  store.set('settings.retryAfter', 9);
+  context.store.set('settings.retryAfter', 9);
   const response = await call(api_key, `/v2/teams/${team}`);
   expect(response.headers.get('retry-after')).toBe('9');
   expect(await refusal(response, 429)).toMatchObject({ code: 'rate_limited', limit: { remaining: 0 } });

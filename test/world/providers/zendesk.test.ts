@@ -1,36 +1,21 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import type { IssuedKey, Simulator, SimulatorContext } from '../simulator.ts';
-import { openStores } from '../store.ts';
+import { keyOf } from '../../support/keys.ts';
+import { openContext, type TestContext } from '../../support/open-context.ts';
+import type { IssuedKey, Simulator } from '../simulator.ts';
 import { zendesk, zendeskTokens } from './zendesk.ts';
 
 const DAY = 86_400_000;
 
-let clock: number;
-let secrets: Set<string>;
-let store: SimulatorContext['store'];
+let context: TestContext;
 let desk: Simulator;
 
 beforeEach(() => {
-  clock = Date.UTC(2026, 10, 24);
-  secrets = new Set();
-  store = openStores(':memory:').of('zendesk');
-  desk = zendesk({
-    store,
-    client: { id: '', secret: '', redirectUris: [], settings: {} },
-    now: () => clock,
-    secret: (value) => {
-      secrets.add(value);
-      return value;
-    },
-  });
+  context = openContext('zendesk');
+  desk = zendesk(context);
 });
 
-function issue(options?: Record<string, string>): IssuedKey {
-  const key = desk.issueKey?.(options);
-  if (!key) throw new Error('no key');
-  return key;
-}
+const issue = (options?: Record<string, string>) => keyOf(desk, options);
 
 const basic = ({ config, api_key }: IssuedKey) => `Basic ${btoa(`${config.email}/token:${api_key}`)}`;
 
@@ -97,7 +82,7 @@ describe('an API token', () => {
     expect(key.api_key).toMatch(/^[A-Za-z0-9]{40}$/);
     expect(key.config).toEqual({ subdomain: 'acme', email: 'agent@acme.example' });
     expect(key.account).toEqual({ id: 'acme', name: 'Acme Support' });
-    expect(secrets).toContain(key.api_key);
+    expect(context.secrets).toContain(key.api_key);
     expect(issue({ subdomain: 'globex' }).account).toEqual({ id: 'globex', name: 'Globex Support' });
   });
 
@@ -126,16 +111,16 @@ describe('an API token', () => {
 
   test('is switched off after thirty days unused', async () => {
     const authorization = basic(issue());
-    clock += 29 * DAY;
+    context.clock += 29 * DAY;
     expect((await get('users/me.json', authorization)).status).toBe(200);
-    clock += 29 * DAY;
+    context.clock += 29 * DAY;
     expect((await get('users/me.json', authorization)).status).toBe(200);
-    clock += 30 * DAY;
+    context.clock += 30 * DAY;
     expect((await get('users/me.json', authorization)).status).toBe(401);
   });
 
   test('dies with all others when API tokens are removed', async () => {
-    store.set('settings.apiTokensRemoved', true);
+    context.store.set('settings.apiTokensRemoved', true);
     expect((await get('users/me.json', basic(issue()))).status).toBe(401);
   });
 });
@@ -156,7 +141,7 @@ describe('users/me', () => {
   });
 
   test('can show the guest to bad credentials too, while other calls refuse them', async () => {
-    store.set('settings.anonymousOnBadCredentials', true);
+    context.store.set('settings.anonymousOnBadCredentials', true);
     const wrong = `Basic ${btoa('agent@acme.example/token:wrong')}`;
     expect(await (await get('users/me.json', wrong)).json()).toMatchObject({ user: { id: null } });
     expect((await get('users.json?per_page=1', wrong)).status).toBe(401);
@@ -231,7 +216,7 @@ test.each(['*/*', 'text/html'])(
 
 describe('too many calls', () => {
   test('are answered in plain text with Retry-After when told to', async () => {
-    store.set('settings.retryAfter', 17);
+    context.store.set('settings.retryAfter', 17);
     const response = await get('users/me.json', basic(issue()));
     expect(response.status).toBe(429);
     expect(response.headers.get('retry-after')).toBe('17');
@@ -239,11 +224,11 @@ describe('too many calls', () => {
   });
 
   test('are counted by the minute', async () => {
-    store.set('settings.rateLimit', 1);
+    context.store.set('settings.rateLimit', 1);
     const authorization = basic(issue());
     expect((await get('users/me.json', authorization)).status).toBe(200);
     expect((await get('users/me.json', authorization)).headers.get('retry-after')).toBe('60');
-    clock += 60_000;
+    context.clock += 60_000;
     expect((await get('users/me.json', authorization)).status).toBe(200);
   });
 });
@@ -255,7 +240,7 @@ describe('an OAuth client', () => {
     const response = await grant(key);
     const answer = z.record(z.string(), z.unknown()).parse(await response.json());
     expect(answer).toEqual({ access_token: expect.any(String), token_type: 'bearer', scope: 'read' });
-    expect(secrets).toContain(answer.access_token);
+    expect(context.secrets).toContain(answer.access_token);
     const me = await get('users/me.json', `Bearer ${String(answer.access_token)}`);
     expect(await me.json()).toMatchObject({ user: { email: 'agent@acme.example' } });
   });
@@ -263,9 +248,9 @@ describe('an OAuth client', () => {
   test('gets a token that ends when it asked', async () => {
     const key = issue({ kind: 'oauth_client' });
     const authorization = await bearer(key, { expires_in: 600 });
-    clock += 599_000;
+    context.clock += 599_000;
     expect((await get('users.json', authorization)).status).toBe(200);
-    clock += 1_000;
+    context.clock += 1_000;
     expect((await get('users.json', authorization)).status).toBe(401);
   });
 
@@ -304,7 +289,7 @@ describe('an OAuth client', () => {
     expect(JSON.stringify(current)).not.toContain(authorization.slice('Bearer '.length));
     expect((await get('oauth/tokens/current.json', authorization, {}, 'DELETE')).status).toBe(204);
     expect((await get('oauth/tokens/current.json', authorization, {}, 'DELETE')).status).toBe(401);
-    expect(zendeskTokens(store).map(({ alive }) => alive)).toEqual([false]);
+    expect(zendeskTokens(context.store).map(({ alive }) => alive)).toEqual([false]);
   });
 
   test('can end another of its tokens by number', async () => {
