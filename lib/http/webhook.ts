@@ -61,11 +61,13 @@ export function appWebhook(providerId: string): Endpoint {
   );
 }
 
-/** A sender gives up on us after five seconds, and takes us for down. */
+/** A sender gives up on us after five seconds, and takes us for down; who sends 25 MB, after ten. */
 const DEADLINE_MS = 1_200;
+const BYTES_PER_MS = 5_000;
 
-function hasty(services: Services): Services {
-  return { ...services, postgres: postgres(services.config, services.meter, DEADLINE_MS) };
+function hasty(services: Services, bytes = 0): Services {
+  const deadlineMs = DEADLINE_MS + Math.round(bytes / BYTES_PER_MS);
+  return { ...services, postgres: postgres(services.config, services.meter, deadlineMs) };
 }
 
 async function receive(
@@ -86,7 +88,7 @@ async function receive(
   try {
     received = await readDelivery(services, provider, c.req.raw, connectionId);
     c.set('logged', { ...c.get('logged'), topic: received.told.topic });
-    ids = await keep(services, received, provider);
+    ids = await keep(hasty(services, received.text.length), received, provider);
   } catch (error) {
     // Whoever sends what is not signed has a minute's worth of tries.
     if (error instanceof Problem && (error.code === 'invalid_signature' || error.code === 'not_found'))

@@ -106,6 +106,7 @@ const odd: [string, string][] = [
 ];
 
 describe.each(tellers)('%s:', (provider) => {
+  const most = provider === 'github' ? 25 * 1024 * 1024 : 1_000_000;
   let target: Target;
   beforeAll(async () => {
     target = await openTarget(world, provider);
@@ -164,7 +165,6 @@ describe.each(tellers)('%s:', (provider) => {
   });
 
   test('what is signed and too large is refused, whether its length is told or not', async () => {
-    const most = provider === 'github' ? 25 * 1024 * 1024 : 1_000_000;
     const before = await idsOf(target);
     const delivery = sized(target, most + 1);
     expect(await sendBeginning(target, delivery)).toBe(413);
@@ -173,7 +173,7 @@ describe.each(tellers)('%s:', (provider) => {
   });
 
   test('what is as large as it may be reaches the agent', async () => {
-    const delivery = sized(target, provider === 'github' ? 5_000_000 : 1_000_000);
+    const delivery = sized(target, most);
     const reply = await send(target, delivery);
     expect(reply.status, reply.text).toBe(200);
     const row = await until(async () =>
