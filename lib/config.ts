@@ -4,14 +4,14 @@ import { unavailable } from './problem.ts';
 /** The Worker's settings, checked once an isolate; names and meaning stand in the README. */
 export type Config = z.infer<typeof schema>;
 
-/** Whether an address may be sent secrets: https, or http on loopback; and none in itself. */
-export function isPublicUrl(text: string): boolean {
+/** Whether what is nobody else's may be sent there: https, or http on loopback, with no password in the address. */
+export function isSafeUrl(text: string): boolean {
   const url = URL.parse(text);
   const isLocal = url?.protocol === 'http:' && ['127.0.0.1', 'localhost', '[::1]'].includes(url.hostname);
   return (url?.protocol === 'https:' || isLocal) && url?.username === '' && url.password === '';
 }
 
-const publicUrl = z.url().refine(isPublicUrl, 'must be https, or http on loopback');
+const publicUrl = z.url().refine(isSafeUrl, 'must be https, or http on loopback, with no password in it');
 
 const databaseSettings = z.object({
   DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//),

@@ -6,10 +6,10 @@ const PER_FIRING = 5_000;
 
 /**
  * Forgets what has no use any more: states an hour past their end, when no copy in KV can name them; an audit entry
- * after 400 days, and an event after 30; the agent of a team that is no more.
+ * after 400 days, and an event after 30.
  */
 export async function sweep({ postgres }: Services): Promise<Record<string, number>> {
-  const [counts] = await postgres.rows(sql<{ states: number; audit: number; events: number; agents: number }>`
+  const [counts] = await postgres.rows(sql<{ states: number; audit: number; events: number }>`
     with states as (
       delete from consumed_states where state_hash in (
         select state_hash from consumed_states where expires_at < now() - interval '1 hour' limit ${PER_FIRING}
@@ -24,14 +24,8 @@ export async function sweep({ postgres }: Services): Promise<Record<string, numb
       delete from events where id in (
         select id from events where received_at < now() - interval '30 days' limit ${PER_FIRING}
       ) returning 1
-    ),
-    old_agents as (
-      delete from agents a
-      where not exists (select from teams where id = a.tenant_id) and not exists (select from users where id = a.tenant_id)
-      returning 1
     )
     select (select count(*) from states)::integer as states, (select count(*) from audit)::integer as audit,
-      (select count(*) from old_events)::integer as events,
-      (select count(*) from old_agents)::integer as agents`);
+      (select count(*) from old_events)::integer as events`);
   return { ...counts };
 }

@@ -75,7 +75,7 @@ async function claim({ postgres }: Services, ids: readonly string[]): Promise<Cl
 
 async function deliverOne(services: Services, row: Claimed): Promise<string> {
   try {
-    if (row.meaning !== null) await act(services, row);
+    if (row.meaning !== null && !(await act(services, row))) return await goOn(services, row);
     if (row.type === '') return await settle(services, row, 'kept');
     const agent = await findAgent(services, row);
     if (!agent) return await postpone(services, row);
@@ -118,6 +118,15 @@ async function failed(services: Services, row: Claimed, reason: string): Promise
   }
   if (wait < SOON) await sendEvents(services, [row.id], wait).catch(() => undefined);
   return 'failed';
+}
+
+/** What is under way is no failure. */
+async function goOn(services: Services, row: Claimed): Promise<string> {
+  await services.postgres.rows(sql`
+    update events set attempts = attempts - 1, lease_id = null, next_attempt_at = now()
+    where id = ${row.id}::uuid and lease_id = ${row.lease_id}::uuid and status = 'pending'`);
+  await sendEvents(services, [row.id]).catch(() => undefined);
+  return 'goes_on';
 }
 
 async function postpone(services: Services, row: Claimed): Promise<string> {

@@ -13,22 +13,24 @@ export interface Meant extends Forgetting {
 
 /**
  * Does what an event means for its connection. Nothing that ends anything is taken from a delivery alone: the provider
- * is asked. Doing it twice adds nothing. Throws where it must be tried again.
+ * is asked. Doing it twice adds nothing. False where there is more of it to be done; throws where it must be tried again.
  */
-export async function act(services: Services, event: Meant): Promise<void> {
+export async function act(services: Services, event: Meant): Promise<boolean> {
   switch (event.meaning) {
     case 'ended':
     case 'changed':
-      return confirm(services, event);
+      await confirm(services, event);
+      return true;
     case 'forget_customer':
       return forgetCustomer(services, event);
     case 'forget_account':
       return forgetAccount(services, event);
     case 'customer_asks':
-      return passOn(services, event);
+      await passOn(services, event);
+      return true;
     case null:
     case undefined:
-      return;
+      return true;
   }
 }
 

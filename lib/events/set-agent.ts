@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { Webhook } from 'standardwebhooks';
 import { NotDone, type Tools } from '../command-tools.ts';
-import { isPublicUrl } from '../config.ts';
+import { isSafeUrl } from '../config.ts';
 import { insertDataKey } from '../connections/insert-data-key.ts';
 import { type DataKeyColumns, dataKeyColumns, toDataKey } from '../connections/snapshot.ts';
 import { generateDataKey, openDataKey } from '../data-keys.ts';
@@ -75,7 +75,7 @@ export async function unsetAgent(
 }
 
 function requireUrl(url: string): void {
-  if (isPublicUrl(url)) return;
+  if (isSafeUrl(url)) return;
   throw new NotDone('Give the address where the agent takes events: https, without a password in it.');
 }
 

@@ -47,7 +47,7 @@ export async function recoverMissed(
   return missed;
 }
 
-/** The same for what our apps as a whole are told, once an hour. How many apps have asked. */
+/** The same for what our apps as a whole are told, once an hour while there is no more. How many apps have asked. */
 export async function recoverMissedByApps(services: Services): Promise<number> {
   let count = 0;
   for (const { id } of providers) {
@@ -65,7 +65,7 @@ export async function recoverMissedByApps(services: Services): Promise<number> {
     const gap = { since, until: settled(), registered: [] };
     const missed = await asked(() => resultOf(byApp.ask(signed, gap), services.meter));
     count += 1;
-    if ('until' in missed) await moveMark(services, id, missed.until);
+    if ('until' in missed) await moveMark(services, id, { since, ...missed });
   }
   return count;
 }
@@ -134,7 +134,7 @@ async function storeMissed(
 
 /**
  * Up to when an app has got to know of what was missed, where it is time to ask: once an hour, whether or not that
- * comes to anything. The first time there is nothing to ask for.
+ * comes to anything, unless there is more. The first time there is nothing to ask for.
  */
 async function claimMark({ postgres }: Services, provider: string): Promise<Date | undefined> {
   const [row] = await postgres.rows(sql<{ at: Date }>`
@@ -152,9 +152,17 @@ async function claimMark({ postgres }: Services, provider: string): Promise<Date
   return row?.at;
 }
 
-async function moveMark({ postgres }: Services, provider: string, at: Date): Promise<void> {
+/** Where there is more, it is time to ask again at once. */
+async function moveMark(
+  { postgres }: Services,
+  provider: string,
+  { since, until, hasMore }: { since: Date } & Completeness,
+): Promise<void> {
   await postgres.rows(sql`
-    update marks set at = ${at}::timestamptz where name = ${markOf(provider)} and at < ${at}::timestamptz`);
+    with again as (
+      update marks set at = '-infinity' where name = ${askedMarkOf(provider)} and ${hasMore && until > since}
+    )
+    update marks set at = ${until}::timestamptz where name = ${markOf(provider)} and at < ${until}::timestamptz`);
 }
 
 function markOf(provider: string): string {

@@ -71,6 +71,32 @@ describe('customers/redact', () => {
     expect(await audited(target, 'customer_redacted')).toHaveLength(1);
   });
 
+  test('goes on with what it has no time for at once, and that is no failure', async () => {
+    const target = await openTarget(world, 'shopify');
+    await order(target, ada);
+    await settledOf(target);
+    await sql(
+      world,
+      `insert into events (id, type, provider, connection_id, tenant_id, user_id, account_id, occurred_at, data, topic, status, received_at)
+       select gen_random_uuid(), type, provider, connection_id, tenant_id, user_id, account_id, occurred_at, data, topic, status,
+         received_at + n * interval '1 microsecond'
+       from events, generate_series(1, 1000) n where connection_id = $1 and topic is not null`,
+      [target.id],
+    );
+    world.neon.faults.delay(1_000);
+    await comply(target, 'customers/redact', about(target, ada));
+    await until(() => world.logs.find((line) => line.includes('"goes_on":1')), 25_000);
+    world.neon.faults.delay(0);
+    const ended = await until(async () => {
+      const rows = await storedOf(target);
+      return rows.every(({ data }) => data === BLANK) ? rows : undefined;
+    });
+    expect(ended).toHaveLength(1_002);
+    await expect.poll(() => audited(target, 'customer_redacted')).toEqual([{ detail: { events: 1_002 } }]);
+    const attempts = 'select attempts from events where connection_id = $1 and topic = $2';
+    expect(await sql(world, attempts, [target.id, 'customers/redact'])).toEqual([{ attempts: 1 }]);
+  }, 60_000);
+
   test('leaves a customer alone whose number only begins or ends like it', async () => {
     const target = await openTarget(world, 'shopify');
     const others = [

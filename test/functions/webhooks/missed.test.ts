@@ -193,9 +193,10 @@ describe('what Shopify has told in vain', () => {
 const HELLO = 'octocat/Hello-World';
 
 /** Has GitHub believe that what it has delivered was so long ago, and failed. */
-function failed(at: TestWorld, ago: number): void {
-  for (const delivery of deliveryRecords({ store: at.store('github') })) {
-    const answer = { statusCode: 503, status: 'Service Unavailable', deliveredAt: Date.now() - ago };
+function failed(at: TestWorld, ago: number, apart = 0): void {
+  for (const [index, delivery] of deliveryRecords({ store: at.store('github') }).entries()) {
+    const deliveredAt = Date.now() - ago + index * apart;
+    const answer = { statusCode: 503, status: 'Service Unavailable', deliveredAt };
     at.store('github').set(`delivery/${delivery.id}`, { ...delivery, ...answer });
   }
 }
@@ -262,6 +263,22 @@ describe('what GitHub has told in vain', () => {
     expect(app.gateway.count('github', /\/app\/hook\/deliveries\/\d+\/attempts$/)).toBe(1);
     await until(async () => ((await typesOf(app, person)).includes('github.push') ? true : undefined));
   });
+});
+
+test('more than is asked for at once to a GitHub App is asked for at the next firings of the cron', async () => {
+  const app = await openWorld({ env: githubAppEnv() });
+  await withGithub(app, [], 'octocat');
+  await fireCron(app, 'missed');
+  for (let at = 0; at < 45; at += 1) await happen(app, 'github', 'push', { repository: HELLO });
+  failed(app, 10 * MINUTE, 2_000);
+  await app.sql(
+    `update marks set at = at - interval '2 hours' where name in ('missed:github', 'asked:github')`,
+  );
+  const again = () => app.gateway.count('github', /\/app\/hook\/deliveries\/\d+\/attempts$/);
+  for (const told of [20, 40, 45, 45]) {
+    await fireCron(app, 'missed');
+    expect(again()).toBe(told);
+  }
 });
 
 test('after ten minutes without a firing of the cron all webhooks are looked after soon', async () => {
