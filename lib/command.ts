@@ -25,7 +25,9 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const env = Object.fromEntries(Object.entries(process.env).filter(([, value]) => value !== ''));
 const meter = newMeter();
 const say: Tools['say'] = (line) => console.log(JSON.stringify(line));
-const database = () => postgres(readDatabaseConfig(env), meter);
+/** What is about all tenants may take long. */
+const DEADLINE_MS = 60_000;
+const database = () => postgres(readDatabaseConfig(env), meter, DEADLINE_MS);
 const tools = (): Tools => ({ postgres: database(), kms: kms(readKmsConfig(env), meter), say });
 
 try {

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { OUTAGE, REFUSALS } from './refresh/failed.ts';
 import type { Services } from './services.ts';
 
 export type DependencyState = 'ok' | 'down';
@@ -34,9 +35,11 @@ export async function checkHealth(services: Services, now: number): Promise<Heal
   return health;
 }
 
+const isRefusedNow = sql`refusals >= ${REFUSALS} and paused_until > now() - ${OUTAGE}`;
+
 const troubled = sql<{ provider: string; reason: 'client_refused' | 'rate_limited' }>`
-  select provider, reason from provider_states
-  where reason = 'client_refused' and refusals > 1 or reason = 'rate_limited' and paused_until > now()`;
+  select provider, case when ${isRefusedNow} then 'client_refused' else 'rate_limited' end as reason from provider_states
+  where ${isRefusedNow} or reason = 'rate_limited' and paused_until > now()`;
 
 async function stateOf(check: () => Promise<boolean>): Promise<DependencyState> {
   try {

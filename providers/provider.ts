@@ -126,6 +126,8 @@ export interface Refresh {
   reuse: 'always' | 'until_successor_used' | 'never';
   /** Whether the provider keeps one pair of tokens a grant, so that another sign-in takes an earlier one's away. */
   onePairPerGrant?: true;
+  /** Whether tokens are asked for at each account's own host: a limit there is that account's alone. */
+  isAccounts?: true;
   /** Seconds after which it is renewed, however long it would live. */
   everySeconds?: number;
   /** Errors by which the provider says that the grant has ended. */

@@ -91,6 +91,7 @@ export const shopify = {
       reuse: 'until_successor_used',
       // https://shopify.dev/docs/apps/build/authentication-authorization/access-tokens/offline-access-tokens
       onePairPerGrant: true,
+      isAccounts: true,
       dead: ['invalid_grant'],
     },
     clientErrors: ['invalid_client'],

@@ -55,5 +55,11 @@ describe.each([
     expect(Math.abs(left - lifetime)).toBeLessThan(10);
     const tested = await person.at.post(`/api/connectors/${provider}/test`);
     expect([tested.status, tested.body.status], tested.text).toEqual([200, 'connected']);
+
+    await world.sql(`update connections set expires_at = now() + interval '30 seconds' where user_id = $1`, [
+      person.id,
+    ]);
+    expect((await person.at.post(`/api/connectors/${provider}/test`)).body.status).toBe('connected');
+    expect(await leftOf(person.id), 'renewed when it was needed').toBeGreaterThan(200);
   });
 });

@@ -1,10 +1,12 @@
 import { claimRevocation, revokeGrant } from '../../lib/connections/revoke.ts';
 import { settle } from '../../lib/connections/unsettled.ts';
+import { PostgresUnavailable } from '../../lib/database.ts';
 import { deliver } from '../../lib/events/deliver.ts';
 import { logJob } from '../../lib/job-log.ts';
 import { message, type Message as QueueMessage } from '../../lib/queue.ts';
 import { refreshBatch } from '../../lib/refresh/batch.ts';
-import { writeSpilled } from '../../lib/refresh/spill.ts';
+import type { Renewed } from '../../lib/refresh/renewed.ts';
+import { keepInKv, writeSpilled } from '../../lib/refresh/spill.ts';
 import { openServices, type Services } from '../../lib/services.ts';
 import { lookAfter } from '../../lib/webhooks/registration.ts';
 
@@ -16,7 +18,13 @@ import { lookAfter } from '../../lib/webhooks/registration.ts';
 export async function onQueue(batch: MessageBatch, env: Env): Promise<void> {
   const isEvents = batch.queue === EVENTS;
   if (isEvents) await Promise.all(batch.messages.map((delivery) => handle(delivery, env)));
-  else for (const delivery of batch.messages) await handle(delivery, env);
+  else for (const delivery of urgentFirst(batch.messages)) await handle(delivery, env);
+}
+
+/** What a refresh has brought is waited for by whoever would ask with the token before it. */
+function urgentFirst(messages: readonly Message[]): Message[] {
+  const isUrgent = ({ body }: Message) => (body as { kind?: unknown } | null)?.kind === 'renewed';
+  return [...messages.filter(isUrgent), ...messages.filter((each) => !isUrgent(each))];
 }
 
 /** Its messages are independent, and an agent may be slow. */
@@ -43,7 +51,7 @@ async function work(services: Services, task: QueueMessage): Promise<Record<stri
       return { outcome: (await lookAfter(services, task.id))?.status ?? 'not_due', connection_id: task.id };
     case 'renewed':
       return {
-        outcome: await writeSpilled(services, task),
+        outcome: await writeOrKeep(services, task),
         provider_id: task.provider,
         connection_id: task.connection_id,
       };
@@ -62,5 +70,16 @@ async function work(services: Services, task: QueueMessage): Promise<Record<stri
         connection_id: row.connection_id,
       };
     }
+  }
+}
+
+/** In KV it is looked for each minute; the queue would wait longer each time. */
+async function writeOrKeep(services: Services, task: Renewed): Promise<string> {
+  try {
+    return await writeSpilled(services, task);
+  } catch (error) {
+    if (!(error instanceof PostgresUnavailable)) throw error;
+    await keepInKv(services, task);
+    return 'kept';
   }
 }

@@ -140,7 +140,8 @@ async function readById({ postgres }: Services, provider: Provider, id: string):
 
 const testedColumns = sql`
   c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version, c.status, c.credential,
-  c.refresh_token, c.config, c.account_id, c.scopes, c.expires_at, c.failures, c.last_error_code,
+  c.refresh_token, c.config, c.account_id, c.scopes, c.failures, c.last_error_code,
+  coalesce(c.expires_at <= now() + interval '1 minute', false) as is_ending,
   c.refresh_token is not null as has_refresh_token, ${dataKeyColumns}`;
 
 function notConnected(provider: Provider): Problem {

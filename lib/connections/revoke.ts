@@ -129,11 +129,15 @@ async function isShared(
   grantId: string | undefined,
   config: Config,
 ): Promise<boolean> {
-  const hasConfig = Object.keys(config).length > 0;
+  // Whose it is may not be known yet; then what it was asked for with tells.
+  const isOfGrant =
+    grantId !== undefined
+      ? sql`c.grant_id = ${grantId}`
+      : sql`${Object.keys(config).length > 0} and c.config = ${JSON.stringify(config)}::jsonb`;
   const rows = await postgres.rows(sql`
     select from connections c
     where c.provider = ${provider.id} and c.status <> 'disconnected'
-      and (c.grant_id = ${grantId ?? null} or (${hasConfig} and c.config = ${JSON.stringify(config)}::jsonb))
+      and ${isOfGrant}
     limit 1`);
   return rows.length > 0;
 }

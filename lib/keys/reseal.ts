@@ -15,6 +15,7 @@ import {
   writeBatch,
 } from './retired-rows.ts';
 
+const FIRST_KEY = '00000000-0000-0000-0000-000000000000';
 const POLL_MS = 500;
 /** Longer than any lease: who still holds one then has taken it anew. */
 const PATIENCE_MS = 5 * 60_000;
@@ -22,7 +23,7 @@ const PATIENCE_MS = 5 * 60_000;
 /**
  * Seals with the tenants' newest keys all that retired ones have sealed, a hundred rows a statement, while
  * everybody goes on working: a row that changes meanwhile is left alone and read again. What does not open is told
- * and left where it stands. It needs no memory of where it was: what is left is what still names a retired key.
+ * and left where it stands. It needs no memory of where an earlier run was: what is left is what still names a retired key.
  */
 export async function resealRows(
   tools: Tools,
@@ -32,9 +33,11 @@ export async function resealRows(
   let resealed = 0;
   for (let moved = Date.now(); ; ) {
     for (const table of tables) {
-      for (;;) {
-        const rows = await readBatch(tools, table, tenantId, skipped.ids);
+      // Keys whose rows are done are not looked at for each batch.
+      for (let from = FIRST_KEY; ; ) {
+        const rows = await readBatch(tools, table, tenantId, { skipped: skipped.ids, from });
         if (rows.length === 0) break;
+        from = rows.at(-1)?.key_id ?? from;
         const written = await writeBatch(tools, table, await resealBatch(tools, rows, skipped));
         if (written === 0) break;
         moved = Date.now();

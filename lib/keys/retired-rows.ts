@@ -109,18 +109,19 @@ function leftOf(table: Table, tenantId: string | undefined, skipped: readonly st
     where k.retired_at is not null and ${isAsked(tenantId)} and ${idOf(table)} <> all (${skipped}::uuid[])`;
 }
 
-/** Rows that nobody is at work on. */
+/** Rows that nobody is at work on, by the id of their key, from a key on. */
 export function readBatch(
   { postgres }: Tools,
   table: Table,
   tenantId: string | undefined,
-  skipped: readonly string[],
+  { skipped, from }: { skipped: readonly string[]; from: string },
 ): Promise<RetiredRow[]> {
   return postgres.rows(sql<RetiredRow>`
     select ${idOf(table)} as row_id, t.xmin::text as seen, ${table.bound}, ${sql.join(fields.map((field) => columnOf(table, field)))},
       ${dataKeyColumns}, n.id as next_id, n.generation as next_generation, n.kms_key_id as next_kms_key_id,
       n.wrapped as next_wrapped
-    ${leftOf(table, tenantId, skipped)} and ${table.isFree} limit ${BATCH}`);
+    ${leftOf(table, tenantId, skipped)} and k.id >= ${from}::uuid and ${table.isFree}
+    order by k.id limit ${BATCH}`);
 }
 
 /** How many rows there are still, those in work among them. */

@@ -3,6 +3,7 @@ import type { Services } from '../services.ts';
 import { type Claimed, claim, release } from './claim.ts';
 import { REFUSALS, writeFailure } from './failed.ts';
 import { refresh } from './refresh.ts';
+import { isLimitShared } from './shared-limit.ts';
 
 /** The platform's bound on connections that an invocation has open at once. */
 const AT_ONCE = 6;
@@ -95,7 +96,8 @@ class Batch {
     try {
       const result = await refresh(this.#services, row);
       this.#count(result, 1);
-      const weight = result === 'rate_limited' ? REFUSALS : result === 'client_refused' ? 1 : 0;
+      const isLimited = result === 'rate_limited' && isLimitShared(row.provider);
+      const weight = isLimited ? REFUSALS : result === 'client_refused' ? 1 : 0;
       const before = result === 'renewed' ? 0 : (this.#refusals.get(row.provider) ?? 0);
       this.#refusals.set(row.provider, before + weight);
     } catch (error) {

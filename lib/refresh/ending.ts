@@ -4,7 +4,7 @@ import type { Services } from '../services.ts';
 
 /** Told a week before a person must act, and an hour more, so that no late firing makes it less. */
 const AHEAD = sql`interval '7 days 1 hour'`;
-const PER_FIRING = 200;
+const PER_FIRING = 1_000;
 
 /**
  * Tells of connections that only a person can keep alive: once when a week is left, and once when the end has come,
@@ -26,6 +26,7 @@ async function warn({ postgres }: Services, id: string): Promise<void> {
     with warned as (
       update connections c set expiring_told = c.reauthorize_by
       where c.id = ${id}::uuid and c.status = 'connected' and c.expiring_told is distinct from c.reauthorize_by
+        and c.reauthorize_by <= now() + ${AHEAD}
       returning c.*
     ),
     ${notice('warned', sql`warned`, 'connection.expiring', sql`jsonb_build_object('reauthorize_by', n.reauthorize_by)`)}

@@ -5,6 +5,7 @@ import type { Services } from '../services.ts';
 import type { Claimed } from './claim.ts';
 import type { Outcome } from './outcome.ts';
 import { retryAt } from './schedule.ts';
+import { isLimitShared } from './shared-limit.ts';
 
 export type Failure =
   | Exclude<Outcome, { outcome: 'renewed' }>
@@ -16,6 +17,11 @@ export type Failure =
 const PAUSE_SECONDS = 50;
 /** Refusals in a row, of that many connections, that are no longer one connection's own fault. */
 export const REFUSALS = 2;
+/**
+ * After this long without another refusal an outage of our client's is over, whoever has ended it: all who wait for it
+ * are tried every quarter of an hour.
+ */
+export const OUTAGE = sql`interval '1 hour'`;
 /** Within which another connection's refresh shows that our client is in order. */
 const WELL = sql`interval '2 hours'`;
 
@@ -34,7 +40,9 @@ export async function writeFailure(
   const isRefused = failure.outcome === 'client_refused';
   const seconds = failure.outcome === 'rate_limited' ? failure.seconds : PAUSE_SECONDS;
   // Our client being wrong takes no access token away: whose is refused, too, is refused for itself.
-  const touchesProvider = (isRefused && !row.is_refused) || failure.outcome === 'rate_limited';
+  const touchesProvider = isRefused
+    ? !row.is_refused
+    : failure.outcome === 'rate_limited' && isLimitShared(row.provider);
   const message = messageOf(failure, providerName);
   const rows = await postgres.rows(sql<{ has_opened: boolean | null }>`
     with written as (
@@ -50,24 +58,35 @@ export async function writeFailure(
     ${notice('dead', sql`dead`, 'connection.reauthorization_required', sql`jsonb_build_object('reason', 'grant_ended')`)},
     -- A shop that refuses us again and again while others are renewed says nothing of our client.
     alone as (
-      select 1 from written w where ${isRefused && row.last_error_code === 'client_refused'} and exists (
-        select from connections o where o.provider = w.provider and o.status <> 'disconnected' and o.id <> w.id
-          and o.last_refreshed_at > now() - ${WELL}
-      )
+      select 1 from written w where ${isRefused && row.last_error_code === 'client_refused'} and case
+        -- While all are refused there may be none, and looking for one would read them all.
+        when exists (select from provider_states p where p.provider = w.provider and p.refusals >= ${REFUSALS}) then false
+        else exists (
+          select from connections o where o.provider = w.provider and o.status <> 'disconnected' and o.id <> w.id
+            and o.last_refreshed_at > now() - ${WELL}
+        ) end
     ),
     state as (
       insert into provider_states as s (provider, paused_until, reason, refusals, since)
       select w.provider,
         case when ${!isRefused} or ${REFUSALS} <= 1 then now() + make_interval(secs => ${seconds}) end,
-        ${isRefused ? 'client_refused' : 'rate_limited'}, ${isRefused ? 1 : 0}, now()
-      from written w where ${touchesProvider} and not (
-        exists (select from alone)
-        and not exists (select from provider_states p where p.provider = w.provider and p.refusals >= ${REFUSALS})
-      )
+        ${isRefused ? 'client_refused' : 'rate_limited'}, ${isRefused ? 1 : 0}, case when ${isRefused} then now() end
+      from written w where ${touchesProvider} and not exists (select from alone)
       on conflict (provider) do update set
-        paused_until = case when ${!isRefused} or s.refusals + 1 >= ${REFUSALS}
-          then now() + make_interval(secs => ${seconds}) else s.paused_until end,
-        reason = excluded.reason, refusals = s.refusals + excluded.refusals, since = coalesce(s.since, now())
+        (paused_until, reason, refusals, since) = (
+          -- Whoever asks for the longer pause has it.
+          select greatest(n.before, n.pause), case when n.before > n.pause then s.reason else excluded.reason end,
+            n.refusals, case when ${isRefused} and n.refusals = 1 then now() else s.since end
+          from (
+            select m.before, m.refusals,
+              case when ${!isRefused} or m.refusals >= ${REFUSALS} then now() + make_interval(secs => ${seconds}) end as pause
+            from (
+              select case when not o.is_over then s.paused_until end as before,
+                excluded.refusals + case when o.is_over then 0 else s.refusals end as refusals
+              from (select coalesce(s.paused_until < now() - ${OUTAGE}, false) as is_over) o
+            ) m
+          ) n
+        )
       returning s.refusals = ${REFUSALS} as has_opened
     )
     select (select has_opened from state) as has_opened from written`);

@@ -5,11 +5,10 @@ import { Problem, unavailable } from '../problem.ts';
 import { rateLimited } from '../provider-failure.ts';
 import type { Services } from '../services.ts';
 import { claim } from './claim.ts';
+import { OUTAGE, REFUSALS } from './failed.ts';
 import { isRenewable } from './outcome.ts';
 import { type Result, refresh } from './refresh.ts';
 
-/** Less than this is left of a token that is not used any more. */
-const LEFT_MS = 60_000;
 /** How long somebody else's refresh is waited for. */
 const PATIENCE_MS = 8_000;
 const POLL_MS = 150;
@@ -19,7 +18,8 @@ export interface Used {
   connection_id: string;
   status: ConnectionStatus;
   version: number;
-  expires_at: Date | null;
+  /** Less than a minute is left of its access token, by PostgreSQL's clock. */
+  is_ending: boolean;
   /** Refreshes in a row that came to nothing. */
   failures: number;
   has_refresh_token: boolean;
@@ -31,6 +31,8 @@ interface Standing {
   failures: number;
   /** Why nobody of the provider is refreshed at the moment. */
   paused_for: 'client_refused' | 'rate_limited' | null;
+  /** Whether the provider refuses our client, not this connection alone. */
+  is_client_refused: boolean | null;
 }
 
 /**
@@ -46,9 +48,11 @@ export async function freshen(
   used: Used,
   isRefused = false,
 ): Promise<'unchanged' | 'changed'> {
-  const ends = used.expires_at?.getTime() ?? Infinity;
-  const isNeeded = isRefused || ends - Date.now() <= LEFT_MS;
-  if (used.status !== 'connected' || !isNeeded || !isRenewable(provider, used.has_refresh_token))
+  if (
+    used.status !== 'connected' ||
+    !(isRefused || used.is_ending) ||
+    !isRenewable(provider, used.has_refresh_token)
+  )
     return 'unchanged';
   for (const until = Date.now() + PATIENCE_MS; Date.now() < until; ) {
     const [claimed] = await claim(services, [used.connection_id], {
@@ -58,9 +62,9 @@ export async function freshen(
     if (claimed) {
       const result = await refresh(services, { ...claimed, is_refused: isRefused });
       // One connection whose token and client are refused alike is over; where it is our client, others say so too.
-      const isItsOwn = isRefused && result === 'client_refused';
-      if (isItsOwn && !(await read(services, used.connection_id))?.paused_for) return 'unchanged';
-      return told(provider, result);
+      if (!isRefused || result !== 'client_refused') return told(provider, result);
+      const standing = await read(services, used.connection_id);
+      return standing?.is_client_refused ? told(provider, result) : 'unchanged';
     }
     const standing = await read(services, used.connection_id);
     if (!standing || standing.version !== used.version || standing.status !== 'connected') return 'changed';
@@ -106,9 +110,8 @@ function told(provider: Provider, result: Result): 'changed' {
 
 async function read({ postgres }: Services, id: string): Promise<Standing | undefined> {
   const rows = await postgres.rows(sql<Standing>`
-    select c.status, c.version, c.failures, (
-      select s.reason from provider_states s where s.provider = c.provider and s.paused_until > now()
-    ) as paused_for
-    from connections c where c.id = ${id}::uuid`);
+    select c.status, c.version, c.failures, case when s.paused_until > now() then s.reason end as paused_for,
+      s.refusals >= ${REFUSALS} and s.paused_until > now() - ${OUTAGE} as is_client_refused
+    from connections c left join provider_states s on s.provider = c.provider where c.id = ${id}::uuid`);
   return rows[0];
 }

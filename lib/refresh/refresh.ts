@@ -16,7 +16,7 @@ import { type Failure, writeFailure } from './failed.ts';
 import { askForTokens, isRenewable, type Outcome } from './outcome.ts';
 import { type Renewed, writeRenewed } from './renewed.ts';
 import { dueAt, expiryOf } from './schedule.ts';
-import { spill } from './spill.ts';
+import { spill, writeSpilled } from './spill.ts';
 
 export type Result = Failure['outcome'] | 'renewed' | 'spilled' | 'superseded' | 'released' | 'not_renewable';
 
@@ -80,14 +80,15 @@ export async function refresh(services: Services, row: Claimed): Promise<Result>
   const renewed = await sealRenewed(services, provider, row, opened, outcome.tokens);
   try {
     if (await writeRenewed(services, renewed)) return 'renewed';
+    // The row has moved on: nobody will use these. Where its owner has ended it, ending them is not left to one try.
+    if (isAdopted || (await writeSpilled(services, renewed)) !== 'superseded') return 'superseded';
   } catch (error) {
     if (!(error instanceof PostgresUnavailable)) throw error;
     await spill(services, renewed);
     return 'spilled';
   }
-  // The row has moved on, or its owner has ended it: nobody will use these.
   const client = findClient(services.env, provider);
-  if (client && !isAdopted) {
+  if (client) {
     await discardToken(services, provider, {
       credential: outcome.tokens.accessToken,
       refreshToken: outcome.tokens.refreshToken,

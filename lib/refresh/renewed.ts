@@ -59,8 +59,10 @@ export async function writeRenewed({ postgres }: Services, result: Renewed): Pro
     ),
     -- The provider's app is in order again: whom it was refused for is due at once.
     healthy as (
-      update provider_states s set paused_until = null, reason = null, refusals = 0, since = null
-      from written where s.provider = ${result.provider} and s.reason = 'client_refused'
+      update provider_states s set refusals = 0, since = null,
+        paused_until = case when s.reason = 'rate_limited' then s.paused_until end,
+        reason = case when s.reason = 'rate_limited' then s.reason end
+      from written where s.provider = ${result.provider} and s.refusals > 0
       returning s.provider
     ),
     woken as (

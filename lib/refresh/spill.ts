@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import * as z from 'zod';
 import { findProvider } from '../catalog.ts';
 import { isRevocable } from '../connections/revocable.ts';
-import { sendRenewed } from '../queue.ts';
+import { sendRenewed, sendRevocations } from '../queue.ts';
 import type { Services } from '../services.ts';
 import { type Renewed, renewed, writeRenewed } from './renewed.ts';
 
@@ -22,13 +22,18 @@ export async function spill(services: Services, result: Renewed): Promise<void> 
     // The queue is down, too.
   }
   try {
-    services.meter.kv += 1;
-    const text = JSON.stringify(z.encode(renewed, result));
-    await services.env.STATES.put(`${PREFIX}${result.connection_id}`, text, { expirationTtl: KEPT });
+    await keepInKv(services, result);
   } catch {
     const about = { provider_id: result.provider, connection_id: result.connection_id };
     console.error(JSON.stringify({ level: 'error', event: 'refresh_not_kept', ...about }));
   }
+}
+
+/** Where the cron looks before it asks the provider about anything. Throws what KV throws. */
+export async function keepInKv({ env, meter }: Services, result: Renewed): Promise<void> {
+  meter.kv += 1;
+  const text = JSON.stringify(z.encode(renewed, result));
+  await env.STATES.put(`${PREFIX}${result.connection_id}`, text, { expirationTtl: KEPT });
 }
 
 /**
@@ -43,7 +48,7 @@ export async function writeSpilled(
   const provider = findProvider(services.env, result.provider);
   if (!provider) return 'superseded';
   const isSignIn = provider.auth.type === 'oauth';
-  const rows = await services.postgres.rows(sql`
+  const rows = await services.postgres.rows(sql<{ id: string }>`
     insert into revocations (
       id, connection_id, user_id, brand_id, tenant_id, provider, account_id, grant_id, config, version, data_key_id,
       credential, refresh_token, expires_at, next_attempt_at, give_up_at
@@ -57,7 +62,10 @@ export async function writeSpilled(
     where c.id = ${result.connection_id}::uuid and c.status = 'disconnected' and c.version = ${result.version + 1}::integer
       and ${isRevocable(provider, sql`c.config`)}
     on conflict (id) do nothing returning id`);
-  return rows.length > 0 ? 'to_be_revoked' : 'superseded';
+  if (!rows[0]) return 'superseded';
+  // What the queue does not take the cron finds.
+  await sendRevocations(services, [rows[0].id]).catch(() => undefined);
+  return 'to_be_revoked';
 }
 
 /** Writes what waits in KV; how many it was. */
