@@ -162,6 +162,15 @@ create index if not exists events_pending on events (next_attempt_at) include (i
 create unique index if not exists events_by_delivery on events (connection_id, delivery_id) where delivery_id is not null;
 create unique index if not exists events_by_body on events (connection_id, body_hash) where body_hash is not null;
 create index if not exists events_received on events (connection_id, received_at) where topic is not null;
+-- What waits for want of an agent, until infinity.
+create index if not exists events_waiting on events (tenant_id, id)
+  where status = 'pending' and last_error = 'no agent';
+-- Rows from before the body of what was acted on could come again.
+update events set body_hash = null
+where body_hash is not null and status in ('kept', 'dead') and type = '' and (
+  topic in ('app/uninstalled', 'app/scopes_update', 'customers/data_request', 'customers/redact', 'shop/redact')
+  or topic ~ '^(installation|installation_repositories|github_app_authorization)(\.|$)'
+);
 
 -- Where a connection's provider tells what happens.
 create table if not exists webhooks (
@@ -169,7 +178,7 @@ create table if not exists webhooks (
   provider text not null,
   status text not null check (status in ('active', 'failed', 'none')), -- none: nothing is to be watched
   error text, -- why it failed, for its owner
-  registered jsonb not null default '[]', -- at the provider: [{id, target}]
+  registered jsonb not null default '[]', -- at the provider: [{id, target, isUnseen}], id empty where none was told
   watched text[] not null default '{}', -- what its owner has chosen, where there is a choice
   facts jsonb not null default '{}', -- what a delivery says of itself, and must be so
   routes text[] not null default '{}', -- by which deliveries to the app as a whole find it

@@ -31,6 +31,7 @@ async function withKey(provider: string, options: Record<string, string> = {}): 
   return person;
 }
 
+const test_ = ({ at }: Person, provider: string) => at.post(`/api/connectors/${provider}/test`);
 const rowOf = async ({ id }: Person) =>
   (await world.sql('select * from connections where user_id = $1', [id]))[0] ?? {};
 const stateOf = async (provider: string) =>
@@ -104,6 +105,16 @@ describe('a provider that refuses our client, and limits it, too,', () => {
     expect((await stateOf('github'))?.seconds).toBeGreaterThan(3_500);
   });
 
+  test('is left alone as it has asked, though it refuses one of us', async () => {
+    const people = [await withGithub(), await withGithub(), await withGithub()];
+    world.gateway.misbehave({ provider: 'github', match: tokens, times: 1, respond: limited(3_600) });
+    world.gateway.misbehave({ provider: 'github', match: tokens, times: 1, delay: 300, respond: refused });
+    world.gateway.misbehave({ provider: 'github', match: tokens, times: 1, delay: 600 });
+    await sweep(...people);
+    expect(await stateOf('github')).toMatchObject({ reason: 'rate_limited', refusals: 0 });
+    expect((await stateOf('github'))?.seconds).toBeGreaterThan(3_500);
+  });
+
   test('is no more in trouble once nobody waits for it', async () => {
     const [one, other] = [await withGithub(), await withGithub()];
     world.gateway.misbehave({ provider: 'github', match: tokens, respond: refused });
@@ -135,6 +146,12 @@ test('the Zendesk of one company does not stop another’s', async () => {
   expect(Number((await rowOf(one)).refresh_at)).toBeGreaterThan(Date.now() + 2_500_000_000);
   expect(await rowOf(other)).toMatchObject({ status: 'connected', version: 2, last_error_code: null });
   expect(await stateOf('zendesk')).toBeUndefined();
+
+  const calls = world.gateway.count('zendesk', /oauth\/tokens/);
+  await world.sql(`update connections set expires_at = now() + interval '5 seconds'`);
+  const replies = [await test_(one, 'zendesk'), await test_(one, 'zendesk')];
+  expect(replies.map(({ status }) => status)).toEqual([503, 503]);
+  expect(world.gateway.count('zendesk', /oauth\/tokens/)).toBe(calls);
 });
 
 test('a token that is refused while our client is between two tries does not end the connection', async () => {
@@ -208,3 +225,45 @@ test('a refresh that waits in the queue goes to KV while PostgreSQL takes none, 
   expect(world.gateway.count('github', /access_token/)).toBe(calls);
   expect((await person.at.post('/api/connectors/github/test')).body.status).toBe('connected');
 }, 60_000);
+
+describe('of refreshes that wait in KV', () => {
+  /** Has the refresh of each wait in KV. */
+  async function spill(...people: Person[]): Promise<void> {
+    const kept = () => world.logs.filter((line) => line.includes('"outcome":"kept"')).length;
+    const before = kept();
+    world.neon.faults.decide((sql) => (sql.includes('healthy as') ? { after: false } : undefined));
+    await world.sql(`update connections set refresh_at = now() - interval '1 second'`);
+    await fireCron(world);
+    await until(() => (kept() - before === people.length ? true : undefined), 30_000);
+    world.neon.faults.decide(() => undefined);
+    await world.sql(`update connections set refresh_at = null, lease_until = null, lease_id = null`);
+  }
+
+  test('one whose team’s keys are destroyed meanwhile does not hold up the others', async () => {
+    const [one, other] = [await withGithub(), await withGithub()];
+    await spill(one, other);
+    await world.sql(
+      'delete from data_keys where tenant_id = (select tenant_id from connections where user_id = $1)',
+      [one.id],
+    );
+    expect(await fireCron(world, 'unspill')).toMatchObject({ written: 2 });
+    expect((await rowOf(one)).version).toBe(1);
+    expect((await rowOf(other)).version).toBe(2);
+  }, 60_000);
+
+  test('one that PostgreSQL refuses for itself does not, either', async () => {
+    const [one, other] = [await withGithub(), await withGithub()];
+    await spill(one, other);
+    await world.sql(
+      `alter table connections add constraint refused check (user_id <> '${one.id}' or version = 1)`,
+    );
+    try {
+      expect(await fireCron(world, 'unspill')).toMatchObject({ written: 1 });
+      expect((await rowOf(other)).version).toBe(2);
+    } finally {
+      await world.sql('alter table connections drop constraint refused');
+    }
+    expect(await fireCron(world, 'unspill')).toMatchObject({ written: 1 });
+    expect((await rowOf(one)).version).toBe(2);
+  }, 60_000);
+});

@@ -1,5 +1,6 @@
 import { dueRevocations } from '../../lib/connections/revoke.ts';
-import { dueEvents } from '../../lib/events/deliver.ts';
+import { PostgresUnavailable } from '../../lib/database.ts';
+import { dueEvents, wakeWaiting } from '../../lib/events/deliver.ts';
 import { logJob } from '../../lib/job-log.ts';
 import { sendEvents, sendRevocations, sendWebhooks } from '../../lib/queue.ts';
 import { queueDue } from '../../lib/refresh/due.ts';
@@ -16,17 +17,35 @@ const REVOCATIONS_PER_FIRING = 100;
 const WEBHOOKS_PER_FIRING = 500;
 /** As many as are told in a minute, and more. */
 const EVENTS_PER_FIRING = 5_000;
+/** Of those that have waited for an agent: the rest of a firing is for what is due besides. */
+const WOKEN_PER_FIRING = 2_000;
 
-const jobs: Record<string, (services: Services) => Promise<Record<string, number>>> = {
+/** What a job leaves to those after it. */
+interface Firing {
+  /** There are refreshes that are not written yet. */
+  isBehind: boolean;
+}
+
+const jobs: Record<string, (services: Services, firing: Firing) => Promise<Record<string, number>>> = {
   // First what was got and is not written yet: who is due must not be asked about that twice.
-  unspill: async (services) => ({ written: await unspill(services) }),
-  refresh: async (services) => ({ queued: await queueDue(services) }),
+  unspill: async (services, firing) => {
+    try {
+      const { written, hasMore } = await unspill(services);
+      firing.isBehind = hasMore;
+      return { written };
+    } catch (error) {
+      firing.isBehind = error instanceof PostgresUnavailable;
+      throw error;
+    }
+  },
+  refresh: async (services, { isBehind }) => ({ queued: isBehind ? 0 : await queueDue(services) }),
   revocation: async (services) => {
     const due = await dueRevocations(services, REVOCATIONS_PER_FIRING);
     if (due.length > 0) await sendRevocations(services, due);
     return { queued: due.length };
   },
   deliveries: async (services) => ({ stored: await unspillDeliveries(services) }),
+  waiting: async (services) => ({ woken: await wakeWaiting(services, WOKEN_PER_FIRING) }),
   events: async (services) => {
     const due = await dueEvents(services, EVENTS_PER_FIRING);
     if (due.length > 0) await sendEvents(services, due);
@@ -49,10 +68,11 @@ const jobs: Record<string, (services: Services) => Promise<Record<string, number
  */
 export async function onCron(_controller: ScheduledController, env: Env): Promise<void> {
   let failure: unknown;
+  const firing: Firing = { isBehind: false };
   for (const [name, run] of Object.entries(jobs)) {
     const services = openServices(env);
     try {
-      await logJob(name, services.meter, () => run(services));
+      await logJob(name, services.meter, () => run(services, firing));
     } catch (error) {
       failure ??= error;
     }

@@ -78,7 +78,7 @@ async function writeOrKeep(services: Services, task: Renewed): Promise<string> {
   try {
     return await writeSpilled(services, task);
   } catch (error) {
-    if (!(error instanceof PostgresUnavailable)) throw error;
+    if (!(error instanceof PostgresUnavailable && error.isPassing)) throw error;
     await keepInKv(services, task);
     return 'kept';
   }

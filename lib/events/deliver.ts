@@ -7,7 +7,7 @@ import type { Services } from '../services.ts';
 import { type AgentColumns, type AgentTarget, findAgent, tell } from './agent.ts';
 import { type EventRow, eventJson } from './body.ts';
 import { act, type Meant } from './meaning.ts';
-import { waitAfter } from './schedule.ts';
+import { isWaiting, waitAfter } from './schedule.ts';
 
 /** The platform's bound on connections that an invocation has open at once, but for PostgreSQL's. */
 const AT_ONCE = 5;
@@ -15,8 +15,8 @@ const AT_ONCE = 5;
 const LEASE_SECONDS = 30;
 /** Sooner than this, a message says when it is due; later, the cron finds it. */
 const SOON = 60;
-/** Until somebody sets an agent up. */
-const NOBODY_SECONDS = 3_600;
+
+const NO_AGENT_OF_ITS_OWN = { agent_url: null, agent_secret: null } as AgentColumns;
 
 type Claimed = EventRow & AgentColumns & Meant & { attempts: number; replays: number; lease_id: string };
 
@@ -44,6 +44,25 @@ export async function dueEvents({ postgres }: Services, limit: number): Promise<
   return rows.map((row) => row.id);
 }
 
+/**
+ * Has events told that wait for want of an agent, `limit` at most, where there is one by now: the Worker's, or the
+ * tenant's own. How many they were.
+ */
+export async function wakeWaiting(services: Services, limit: number): Promise<number> {
+  const isForAll = (await findAgent(services, NO_AGENT_OF_ITS_OWN)) !== undefined;
+  const ids = isForAll
+    ? sql`select id from events where ${isWaiting} order by tenant_id, id limit ${limit} for update skip locked`
+    : sql`
+        select e.id from agents a cross join lateral (
+          select id from events where tenant_id = a.tenant_id and ${isWaiting}
+          order by id limit ${limit} for update skip locked
+        ) e limit ${limit}`;
+  const woken = await services.postgres.rows(sql`
+    with waiting as (${ids})
+    update events e set next_attempt_at = now(), last_error = null from waiting where e.id = waiting.id returning 1`);
+  return woken.length;
+}
+
 /** Takes events that are due: of all who ask at once one gets each. */
 async function claim({ postgres }: Services, ids: readonly string[]): Promise<Claimed[]> {
   const leaseId = uuidv7();
@@ -55,6 +74,8 @@ async function claim({ postgres }: Services, ids: readonly string[]): Promise<Cl
     ),
     claimed as (
       update events e set lease_id = ${leaseId}::uuid, attempts = e.attempts + 1,
+        -- The same body once more is news from here on: what it means may have become so again.
+        body_hash = case when e.meaning is null then e.body_hash end,
         next_attempt_at = now() + make_interval(secs => ${LEASE_SECONDS})
       from candidate where e.id = candidate.id
       returning e.*
@@ -129,10 +150,11 @@ async function goOn(services: Services, row: Claimed): Promise<string> {
   return 'goes_on';
 }
 
+/** Until there is an agent: see `wakeWaiting`. */
 async function postpone(services: Services, row: Claimed): Promise<string> {
   await services.postgres.rows(sql`
     update events set attempts = attempts - 1, last_error = 'no agent', lease_id = null, meaning = null,
-      next_attempt_at = now() + make_interval(secs => ${NOBODY_SECONDS})
+      next_attempt_at = 'infinity'
     where id = ${row.id}::uuid and lease_id = ${row.lease_id}::uuid and status = 'pending'`);
   return 'no_agent';
 }

@@ -1,3 +1,5 @@
+import { sql } from 'kysely';
+
 const MINUTE = 60;
 const HOUR = 60 * MINUTE;
 
@@ -28,3 +30,6 @@ export function waitAfter(attempts: number, random: number): number | undefined 
   const most = WAITS[attempts - 1];
   return most === undefined ? undefined : Math.ceil(most * (0.5 + random / 2));
 }
+
+/** Of events that wait for want of an agent, until infinity, as the index `events_waiting` has it. */
+export const isWaiting = sql`status = 'pending' and last_error = 'no agent'`;

@@ -5,14 +5,19 @@ import { isSafeUrl } from '../config.ts';
 import { insertDataKey } from '../connections/insert-data-key.ts';
 import { type DataKeyColumns, dataKeyColumns, toDataKey } from '../connections/snapshot.ts';
 import { generateDataKey, openDataKey } from '../data-keys.ts';
+import type { Postgres } from '../database.ts';
 import { seal } from '../envelope.ts';
 import { agentBinding } from './agent-binding.ts';
+import { isWaiting } from './schedule.ts';
 
 const ATTEMPTS = 3;
+/** Events that are woken by a statement, and told in a minute: fewer than the cron takes, so that others have a share. */
+const PER_MINUTE = 2_000;
 
 /**
  * Sends a tenant's events to an agent of its own from now on, signed with a secret of its own (standardwebhooks.com,
- * `whsec_` and 24 to 64 bytes in base64). What has waited for an agent is due at once. Throws `NotDone`.
+ * `whsec_` and 24 to 64 bytes in base64). What has waited for an agent is due at once, and where that is more than is
+ * told in a minute the rest in the minutes after that. Throws `NotDone`.
  */
 export async function setAgent(
   { postgres, kms, say }: Tools,
@@ -39,7 +44,7 @@ export async function setAgent(
       ? { ...(await openDataKey(known, kms, Date.now())), row: undefined }
       : await generateDataKey(tenantId, 1, kms, Date.now());
     const sealed = await seal(secret, key.key, key.id, agentBinding(tenantId));
-    const [written] = await postgres.rows(sql<{ waiting: number }>`
+    const [written] = await postgres.rows(sql`
       with new_key as (${insertDataKey(made)}),
       written as (
         insert into agents (tenant_id, url, data_key_id, secret)
@@ -51,16 +56,34 @@ export async function setAgent(
         on conflict (tenant_id) do update set url = excluded.url, data_key_id = excluded.data_key_id,
           secret = excluded.secret, updated_at = now()
         returning tenant_id
-      ),
-      waiting as (
-        update events e set next_attempt_at = now() from written
-        where e.tenant_id = written.tenant_id and e.status = 'pending' and e.last_error = 'no agent'
-        returning 1
       )
-      select (select count(*) from waiting)::integer as waiting from written`);
-    if (written) return say({ event: 'agent_set', tenant_id: tenantId, ...written });
+      select from written`);
+    if (!written) continue;
+    return say({ event: 'agent_set', tenant_id: tenantId, waiting: await wake(postgres, tenantId) });
   }
   throw new NotDone('The team’s keys are being rotated. Run it again.');
+}
+
+/** Oldest first; how many events have waited. What is left by whoever stops within, or comes just now, the cron wakes. */
+async function wake(postgres: Postgres, tenantId: string): Promise<number> {
+  let waiting = 0;
+  let last = '00000000-0000-0000-0000-000000000000';
+  for (let minutes = 0; ; minutes += 1) {
+    const woken = await postgres.rows(sql<{ id: string }>`
+      with part as (
+        select id from events where tenant_id = ${tenantId}::uuid and ${isWaiting} and id > ${last}::uuid
+        order by id limit ${PER_MINUTE} for update skip locked
+      )
+      update events e set next_attempt_at = now() + make_interval(mins => ${minutes}), last_error = null
+      from part where e.id = part.id returning e.id`);
+    if (woken.length === 0) return waiting;
+    waiting += woken.length;
+    last =
+      woken
+        .map(({ id }) => id)
+        .sort()
+        .at(-1) ?? last;
+  }
 }
 
 /** Sends a tenant's events to the Worker's own agent again. Throws `NotDone` where it had no other. */

@@ -40,7 +40,8 @@ const strict = providers
 /**
  * Takes connections that are due, the longest waiting first and `limit` at most: one statement, in which of all who
  * ask at once one gets each. A lease that ran out is somebody who vanished; where a token works once, what they
- * may have got is waited for first. `version` takes what still stands as its user has seen it, due or not.
+ * may have got is waited for first. `version` takes what still stands as its user has seen it, due or not, unless
+ * the provider has asked to wait.
  * Where somebody has made due what has ended, that is undone: a grant that is over is not asked about again.
  */
 export async function claim(
@@ -50,7 +51,10 @@ export async function claim(
 ): Promise<Claimed[]> {
   const leaseId = uuidv7();
   const asked = Date.now();
-  const isDue = version === undefined ? sql`c.refresh_at <= now()` : sql`c.version = ${version}::integer`;
+  const isDue =
+    version === undefined
+      ? sql`c.refresh_at <= now()`
+      : sql`c.version = ${version}::integer and not ${isLimited}`;
   const rows = await postgres.rows(sql<Omit<Claimed, 'claimed' | 'leaseEnds'> & { claimed_at: Date }>`
     with ended as (
       update connections c set refresh_at = null
@@ -95,6 +99,10 @@ export async function claim(
     leaseEnds: asked + LEASE_SECONDS * 1000,
   }));
 }
+
+/** SQL: whether a connection `c` waits until the provider takes requests for it again. */
+export const isLimited = sql<boolean>`
+  (c.last_error_code is not distinct from 'rate_limited' and c.refresh_at > now() and c.lease_id is null)`;
 
 /** Gives connections back untouched; the next sweep takes them up. */
 export async function release({ postgres }: Services, claimed: readonly Claimed[]): Promise<void> {

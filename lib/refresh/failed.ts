@@ -75,7 +75,8 @@ export async function writeFailure(
       on conflict (provider) do update set
         (paused_until, reason, refusals, since) = (
           -- Whoever asks for the longer pause has it.
-          select greatest(n.before, n.pause), case when n.before > n.pause then s.reason else excluded.reason end,
+          select greatest(n.before, n.pause),
+            case when n.pause is null and n.before is not null or n.before > n.pause then s.reason else excluded.reason end,
             n.refusals, case when ${isRefused} and n.refusals = 1 then now() else s.since end
           from (
             select m.before, m.refusals,

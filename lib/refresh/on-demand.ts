@@ -4,7 +4,7 @@ import type { ConnectionStatus } from '../connections/row.ts';
 import { Problem, unavailable } from '../problem.ts';
 import { rateLimited } from '../provider-failure.ts';
 import type { Services } from '../services.ts';
-import { claim } from './claim.ts';
+import { claim, isLimited } from './claim.ts';
 import { OUTAGE, REFUSALS } from './failed.ts';
 import { isRenewable } from './outcome.ts';
 import { type Result, refresh } from './refresh.ts';
@@ -110,7 +110,8 @@ function told(provider: Provider, result: Result): 'changed' {
 
 async function read({ postgres }: Services, id: string): Promise<Standing | undefined> {
   const rows = await postgres.rows(sql<Standing>`
-    select c.status, c.version, c.failures, case when s.paused_until > now() then s.reason end as paused_for,
+    select c.status, c.version, c.failures, 
+      case when s.paused_until > now() then s.reason when ${isLimited} then 'rate_limited' end as paused_for,
       s.refusals >= ${REFUSALS} and s.paused_until > now() - ${OUTAGE} as is_client_refused
     from connections c left join provider_states s on s.provider = c.provider where c.id = ${id}::uuid`);
   return rows[0];

@@ -83,7 +83,8 @@ export async function refresh(services: Services, row: Claimed): Promise<Result>
     // The row has moved on: nobody will use these. Where its owner has ended it, ending them is not left to one try.
     if (isAdopted || (await writeSpilled(services, renewed)) !== 'superseded') return 'superseded';
   } catch (error) {
-    if (!(error instanceof PostgresUnavailable)) throw error;
+    // What was adopted stands elsewhere, and can be again.
+    if (isAdopted || !(error instanceof PostgresUnavailable)) throw error;
     await spill(services, renewed);
     return 'spilled';
   }

@@ -36,7 +36,7 @@ export type Renewed = z.output<typeof renewed>;
 
 /**
  * Writes a refresh into its row, guarded by the version alone: what was got while the row stood so is its newest
- * truth, whoever holds the lease by now. False where the row has moved on, or ended.
+ * truth, whoever holds the lease by now. False where the row has moved on, or ended, or its data key is destroyed.
  */
 export async function writeRenewed({ postgres }: Services, result: Renewed): Promise<boolean> {
   const rows = await postgres.rows(sql`
@@ -50,7 +50,7 @@ export async function writeRenewed({ postgres }: Services, result: Renewed): Pro
         refresh_at = ${result.refresh_at}::timestamptz, last_refreshed_at = now(), failures = 0, lease_id = null,
         lease_until = null, last_error_code = null, last_error_message = null, last_error_at = null, updated_at = now()
       where c.id = ${result.connection_id}::uuid and c.version = ${result.version}::integer and c.status = 'connected'
-        and c.credential is not null
+        and c.credential is not null and exists (select from data_keys k where k.id = ${result.data_key_id}::uuid)
       returning c.id
     ),
     standing as (

@@ -1,7 +1,9 @@
 import { sql } from 'kysely';
 import * as z from 'zod';
+import { toHex } from '../bytes.ts';
 import { findProvider } from '../catalog.ts';
 import { isRevocable } from '../connections/revocable.ts';
+import { PostgresUnavailable } from '../database.ts';
 import { sendRenewed, sendRevocations } from '../queue.ts';
 import type { Services } from '../services.ts';
 import { type Renewed, renewed, writeRenewed } from './renewed.ts';
@@ -9,6 +11,8 @@ import { type Renewed, renewed, writeRenewed } from './renewed.ts';
 const PREFIX = 'renewed:';
 /** Seconds that a refresh waits in KV at most; its token has ended long before. */
 const KEPT = 7 * 86_400;
+/** Each takes two of the 1,000 operations on KV that a firing may make. */
+const PER_FIRING = 250;
 
 /**
  * Keeps a refresh that PostgreSQL did not take in a second durable place, sealed as it is: the queue, and where
@@ -33,7 +37,9 @@ export async function spill(services: Services, result: Renewed): Promise<void> 
 export async function keepInKv({ env, meter }: Services, result: Renewed): Promise<void> {
   meter.kv += 1;
   const text = JSON.stringify(z.encode(renewed, result));
-  await env.STATES.put(`${PREFIX}${result.connection_id}`, text, { expirationTtl: KEPT });
+  // By what is sealed, too: no put takes another's place, and what was read is what is deleted.
+  const key = `${PREFIX}${result.connection_id}:${result.version}:${toHex(result.credential.slice(-8))}`;
+  await env.STATES.put(key, text, { expirationTtl: KEPT });
 }
 
 /**
@@ -68,24 +74,42 @@ export async function writeSpilled(
   return 'to_be_revoked';
 }
 
-/** Writes what waits in KV; how many it was. */
-export async function unspill(services: Services): Promise<number> {
+/**
+ * Writes what waits in KV; how many it was, and whether more waits. Throws `unavailable` where PostgreSQL still takes
+ * none; one that it refuses for itself is told, and does not hold up the others.
+ */
+export async function unspill(services: Services): Promise<{ written: number; hasMore: boolean }> {
   const { env, meter } = services;
   meter.kv += 1;
-  const { keys } = await env.STATES.list({ prefix: PREFIX, limit: 100 });
+  const { keys, list_complete } = await env.STATES.list({ prefix: PREFIX, limit: PER_FIRING });
   let written = 0;
   for (const { name } of keys) {
-    meter.kv += 2;
+    meter.kv += 1;
     const text = await env.STATES.get(name);
     // Not to be seen here yet, or gone already: the next firing looks again.
-    if (text === null) continue;
-    const parsed = readKept(text);
-    if (parsed) await writeSpilled(services, parsed);
-    else console.error(JSON.stringify({ level: 'error', event: 'kept_refresh_unreadable', name }));
+    if (text === null || !(await writeKept(services, name, text))) continue;
+    meter.kv += 1;
     await env.STATES.delete(name);
-    written += parsed ? 1 : 0;
+    written += 1;
   }
-  return written;
+  return { written, hasMore: !list_complete && written > 0 };
+}
+
+/** Whether it need not be kept any longer. */
+async function writeKept(services: Services, name: string, text: string): Promise<boolean> {
+  const kept = readKept(text);
+  if (!kept) {
+    console.error(JSON.stringify({ level: 'error', event: 'kept_refresh_unreadable', name }));
+    return true;
+  }
+  try {
+    await writeSpilled(services, kept);
+    return true;
+  } catch (error) {
+    if (!(error instanceof PostgresUnavailable) || error.isPassing) throw error;
+    console.error(JSON.stringify({ level: 'error', event: 'kept_refresh_refused', name }));
+    return false;
+  }
 }
 
 function readKept(text: string): Renewed | undefined {

@@ -54,7 +54,7 @@ test('what has waited for an agent is told as soon as there is one', async () =>
   try {
     await connect(world.ada, 'stripe', issueKey(world, 'stripe'));
     // As it is left where there is none.
-    const left = `update events set last_error = 'no agent', next_attempt_at = now() + interval '1 hour'`;
+    const left = `update events set last_error = 'no agent', next_attempt_at = 'infinity'`;
     await world.sql(left);
     const ran = await run(world, ['agent-set', teams.ours, own.url], { AGENT_SECRET: secret });
     expect(ran.lines).toEqual([{ event: 'agent_set', tenant_id: teams.ours, waiting: 1 }]);
@@ -63,6 +63,41 @@ test('what has waited for an agent is told as soon as there is one', async () =>
   } finally {
     await own.close();
   }
+}, 30_000);
+
+test('more than is told in a minute is due minute by minute, so that others are told meanwhile', async () => {
+  const world = await openWorld();
+  const secret = newSecret();
+  const own = await startAgent(secret);
+  try {
+    await connect(world.ada, 'stripe', issueKey(world, 'stripe'));
+    await world.sql(
+      `insert into events (id, type, provider, connection_id, tenant_id, user_id, account_id, occurred_at, last_error, next_attempt_at)
+       select gen_random_uuid(), type, provider, connection_id, tenant_id, user_id, account_id, occurred_at, 'no agent', 'infinity'
+       from (select * from events where tenant_id = $1 limit 1) e, generate_series(1, 4100)`,
+      [teams.ours],
+    );
+    const ran = await run(world, ['agent-set', teams.ours, own.url], { AGENT_SECRET: secret });
+    expect(ran.lines).toEqual([{ event: 'agent_set', tenant_id: teams.ours, waiting: 4_100 }]);
+    const due = await world.sql(
+      `select count(*)::integer as events from events where tenant_id = $1
+       group by ceil(greatest(0, extract(epoch from next_attempt_at - now())) / 60)
+       order by min(next_attempt_at)`,
+      [teams.ours],
+    );
+    expect(due.map(({ events }) => events)).toEqual([2_001, 2_000, 100]);
+  } finally {
+    await own.close();
+  }
+}, 30_000);
+
+test('what has waited is told by the Worker’s own agent, too, once there is one', async () => {
+  const world = await openWorld();
+  await connect(world.ada, 'stripe', issueKey(world, 'stripe'));
+  await world.sql(`update events set last_error = 'no agent', next_attempt_at = 'infinity'`);
+  expect(await fireCron(world, 'waiting')).toMatchObject({ woken: 1 });
+  expect((await until(() => world.agent.deliveries[0])).body).toMatchObject({ type: 'connection.connected' });
+  expect(await fireCron(world, 'waiting')).toMatchObject({ woken: 0 });
 }, 30_000);
 
 describe('changes nothing where it is given', () => {
