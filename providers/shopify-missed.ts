@@ -7,8 +7,10 @@ const RETRIED = 5 * 3_600_000;
 const PAGES = 10;
 
 const money = z.object({ shopMoney: z.object({ amount: z.string(), currencyCode: z.string() }) });
+/** Into the database goes nothing that it would not take: https://shopify.dev/docs/api/usage/gids */
+const gid = z.string().regex(/^gid:\/\/shopify\/[A-Za-z]{1,60}\/\d{1,30}$/);
 const resource = z.object({
-  id: z.string(),
+  id: gid,
   legacyResourceId: z.string().regex(/^\d+$/),
   createdAt: z.iso.datetime({ offset: true }),
   updatedAt: z.iso.datetime({ offset: true }),
@@ -146,9 +148,9 @@ function toDelivery({ config }: Access, { topic, type, time }: List, found: Foun
   };
 }
 
-const about = z.object({ admin_graphql_api_id: z.string(), updated_at: z.string().optional() });
+const about = z.object({ admin_graphql_api_id: gid, updated_at: z.string().optional() });
 
-/** An order is made once; a product changes with its time. */
+/** An order is made once; a product changes with its time. None where a body names nothing as Shopify does. */
 export function subjectOf(topic: string, json: unknown): { subject?: string } {
   const body = about.safeParse(json).data;
   if (topic === 'orders/create' && body) return { subject: body.admin_graphql_api_id };

@@ -47,7 +47,8 @@ const headers = z.object({
   shop: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}\.myshopify\.(com|io)$/),
   id: z.string().regex(/^[\w.:-]{1,200}$/),
   version: z.string().min(1),
-  at: z.iso.datetime({ offset: true }).optional().catch(undefined),
+  // Not of a year that a database would not take.
+  at: z.iso.datetime({ offset: true }).regex(/^20/).optional().catch(undefined),
 });
 
 /** Where a body names its shop, it must be the one that the headers name. */

@@ -112,6 +112,7 @@ function marksOf(data: string): string[] {
     customer?: { id?: unknown; email?: unknown; phone?: unknown };
   };
   return [customer?.id, customer?.email, customer?.phone].filter(
-    (value): value is string => typeof value === 'string' && value.length >= 5,
+    // What holds a NUL is in no payload that PostgreSQL has taken.
+    (value): value is string => typeof value === 'string' && value.length >= 5 && !value.includes('\0'),
   );
 }

@@ -4,6 +4,7 @@ import { findProvider } from '../catalog.ts';
 import { retestById } from '../connections/retest.ts';
 import { Problem } from '../problem.ts';
 import type { Services } from '../services.ts';
+import { dueAtOnce } from '../webhooks/due.ts';
 import { type Forgetting, forgetAccount, forgetCustomer } from './forget.ts';
 
 /** What an event says of its connection itself. */
@@ -45,7 +46,7 @@ async function confirm(services: Services, event: Meant): Promise<void> {
   }
   // What it is told of may be different, too.
   await services.postgres.rows(sql`
-    update webhooks set check_at = least(check_at, now()) where connection_id = ${event.connection_id}::uuid`);
+    update webhooks set ${dueAtOnce} where connection_id = ${event.connection_id}::uuid`);
 }
 
 /** A person answers those; the operator finds the request in the audit log, and its payload in the event. */

@@ -27,7 +27,7 @@ export async function readDelivery(
   connectionId: string | undefined,
 ): Promise<Received> {
   const { webhooks } = provider;
-  if (!webhooks) throw notFound();
+  if (!webhooks || (connectionId !== undefined && !hasOwnAddress(webhooks))) throw notFound();
   const header = request.headers.get(webhooks.signature.header) ?? '';
   if (!isSignature(webhooks.signature, header)) throw badSignature();
   const body = await readBody(request, webhooks.maxBytes);
@@ -42,6 +42,14 @@ export async function readDelivery(
   if (!told) throw badSignature();
   const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', body));
   return { told, text, hash };
+}
+
+/**
+ * Whether connections are told at addresses of their own. Where all is told to the app as a whole, and signed with its
+ * one secret, nothing ties a delivery to the connection at whose address it comes.
+ */
+function hasOwnAddress({ clientSecrets, unregister }: Webhooks): boolean {
+  return clientSecrets === undefined || unregister !== undefined;
 }
 
 async function readBody(request: Request, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {

@@ -155,6 +155,31 @@ describe('shop/redact', () => {
     expect(await kept(other)).toEqual([others]);
   });
 
+  test('blanks what came since the last, too', async () => {
+    const target = await openTarget(world, 'shopify');
+    for (let times = 1; times <= 2; times += 1) {
+      await order(target, ada);
+      await settledOf(target);
+      expect((await redact(target)).status).toBe(200);
+      await expect
+        .poll(async () => (await audited(target, 'account_redacted')).length, { timeout: 5_000 })
+        .toBe(times);
+      expect(new Set(await kept(target))).toEqual(new Set([BLANK]));
+    }
+  });
+
+  test('that comes again under its own name is done once', async () => {
+    const target = await openTarget(world, 'shopify');
+    const body = `{"shop_id":954889,"shop_domain":"${target.shop}"}`;
+    const delivery = { id: randomUUID() };
+    await comply(target, 'shop/redact', body, delivery);
+    await done(target, 'account_redacted');
+    const later = await order(target, ada);
+    await settledOf(target);
+    expect((await comply(target, 'shop/redact', body, delivery)).status).toBe(200);
+    expect(await kept(target)).toEqual([BLANK, later]);
+  });
+
   const afterAnother = async (which: string) => {
     const target = await openTarget(world, 'shopify');
     await order(target, ada);

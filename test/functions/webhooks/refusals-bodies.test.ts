@@ -87,6 +87,30 @@ const notJson: [string, Body][] = [
   ['UTF-16', Uint8Array.from(Buffer.from('{"a":1}', 'utf16le'))],
 ];
 
+/** Rightly signed, of what the agent is told, with a text that no database takes. */
+const untakable: [string, Partial<Delivery>][] = [
+  [
+    'a NUL in what it is about',
+    {
+      body: '{"id":1,"title":"Tea","admin_graphql_api_id":"gid://shopify/Product/\\u0000","updated_at":"2026-10-01T00:00:00Z"}',
+    },
+  ],
+  [
+    'a NUL in an order',
+    { event: 'orders/create', body: '{"id":1,"line_items":[],"admin_graphql_api_id":"a\\u0000b"}' },
+  ],
+  ['a year before all', { headers: { 'x-shopify-triggered-at': '0000-01-01T00:00:00Z' } }],
+  ['a year after all', { headers: { 'x-shopify-triggered-at': '9999-12-31T23:59:59-12:00' } }],
+];
+
+test.each(untakable)('Shopify: %s is stored and told all the same', async (_, more) => {
+  const target = await openTarget(world, 'shopify');
+  const delivery = something(target, more);
+  const reply = await send(target, delivery);
+  expect(reply.status, reply.text).toBe(200);
+  expect(await settledOf(target)).toMatchObject([{ data: delivery.body, status: 'delivered' }]);
+});
+
 /** JSON that no provider sends; what is told is for nobody. */
 const odd: [string, string][] = [
   ['null', 'null'],
