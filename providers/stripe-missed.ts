@@ -5,39 +5,72 @@ import { readEvent, types } from './stripe-events.ts';
 
 /** Events come a little later than they were made. */
 const OVERLAP = 600;
-/** Of a hundred events each. */
-const PAGES = 10;
-const WINDOWS = 4;
+/** Of a hundred events each: of one window, of what was before the gap, and in all. */
+const PAGES = 3;
+const OVERLAP_PAGES = 5;
+const MOST_PAGES = 30;
+/** What was had must not be lost to the deadline of the whole. */
+const ASKING_MS = 20_000;
+/** Events that a window is made for. */
+const AIM = 150;
+/** How much longer the next may be, where there are few. */
+const GROWTH = 4;
 const PAGE_BYTES = 8_000_000;
 
-const listedEvents = z.object({ has_more: z.boolean(), data: z.array(z.looseObject({ id: z.string() })) });
+const listedEvents = z.object({
+  has_more: z.boolean(),
+  data: z.array(z.looseObject({ id: z.string(), created: z.number() })),
+});
 
-/** https://docs.stripe.com/api/events/list */
+interface Found {
+  deliveries: MissedDelivery[];
+  /** When the oldest of them was made, where there are more that are as old or older. */
+  oldest?: number;
+}
+
+/** How many pages may still be asked for. */
+class Budget {
+  #pages = MOST_PAGES;
+  readonly #end = Date.now() + ASKING_MS;
+
+  get isSpent(): boolean {
+    return this.#pages <= 0 || Date.now() >= this.#end;
+  }
+
+  spend(): void {
+    this.#pages -= 1;
+  }
+}
+
+/** Newest first: https://docs.stripe.com/api/events/list. Undefined where Stripe does not tell. */
 function* eventsBetween(
   access: Access,
-  from: number,
-  to: number,
-): Generator<HttpRequest, MissedDelivery[] | 'refused' | 'too_many', Answer> {
-  const found: MissedDelivery[] = [];
-  let after: string | undefined;
-  for (let page = 0; page < PAGES; page += 1) {
+  { from, to, pages }: { from: number; to: number; pages: number },
+  budget: Budget,
+): Generator<HttpRequest, Found | undefined, Answer> {
+  const deliveries: MissedDelivery[] = [];
+  let last: { id: string; created: number } | undefined;
+  for (let page = 0; page < pages && !budget.isSpent; page += 1) {
     const query = new URLSearchParams({ limit: '100', 'created[gte]': `${from}`, 'created[lt]': `${to}` });
     [...types.keys()].forEach((type, at) => {
       query.set(`types[${at}]`, type);
     });
-    if (after !== undefined) query.set('starting_after', after);
-    const request = call(access, 'GET', `https://api.stripe.com/v1/events?${query}`);
-    const answer = yield { ...request, maxBytes: PAGE_BYTES };
+    if (last) query.set('starting_after', last.id);
+    budget.spend();
+    const answer = yield {
+      ...call(access, 'GET', `https://api.stripe.com/v1/events?${query}`),
+      maxBytes: PAGE_BYTES,
+    };
     const listed = listedEvents.safeParse(answer.json).data;
-    if (answer.status !== 200 || !listed) return 'refused';
+    if (answer.status !== 200 || !listed) return undefined;
     const texts = answer.texts('data');
     listed.data.forEach((json, at) => {
-      found.push({ text: texts[at] ?? '', told: readEvent({ json }) });
+      deliveries.push({ text: texts[at] ?? '', told: readEvent({ json }) });
     });
-    if (!listed.has_more) return found;
-    after = listed.data.at(-1)?.id;
+    if (!listed.has_more) return { deliveries };
+    last = listed.data.at(-1);
   }
-  return 'too_many';
+  return { deliveries, oldest: last?.created ?? to };
 }
 
 function seconds(time: Date): number {
@@ -45,26 +78,39 @@ function seconds(time: Date): number {
 }
 
 /**
- * Events of the time within a gap, window after window from its beginning: where there are too many in one, the next is
- * a quarter of it. What was had is told where there is no time for all.
+ * Events of the time within a gap, window after window from its beginning. Where there are too many in one, the next
+ * is as long as its last few took, and ever shorter, down to a second: a gap never holds so much that nothing of it is
+ * told. What was had is told where there is no time for all.
  */
 export function* missedEvents(access: Access, { since, until }: Gap): Generator<HttpRequest, Missed, Answer> {
-  const wanted = seconds(until);
-  const found: MissedDelivery[] = [];
-  let from = seconds(since) - OVERLAP;
-  let span = wanted - from;
-  for (let windows = 0; windows < WINDOWS && from < wanted && span >= 1; windows += 1) {
+  const [begin, wanted] = [seconds(since), seconds(until)];
+  const budget = new Budget();
+  const before = yield* eventsBetween(
+    access,
+    { from: begin - OVERLAP, to: begin, pages: OVERLAP_PAGES },
+    budget,
+  );
+  if (!before) return { unable: true };
+  const found = before.deliveries;
+  let from = begin;
+  let span = wanted - begin;
+  let shrink = 2;
+  while (from < wanted && !budget.isSpent) {
     const to = Math.min(wanted, from + span);
-    const events = yield* eventsBetween(access, from, to);
-    if (events === 'refused') break;
-    if (events === 'too_many') {
-      span = Math.floor(span / 4);
+    // A second cannot be divided.
+    const pages = to - from === 1 ? MOST_PAGES : PAGES;
+    const window = yield* eventsBetween(access, { from, to, pages }, budget);
+    if (!window) break;
+    found.push(...window.deliveries);
+    if (window.oldest !== undefined) {
+      span = Math.max(1, Math.floor((to - window.oldest) / shrink));
+      shrink *= shrink;
       continue;
     }
-    found.push(...events);
     from = to;
+    span = Math.max(1, Math.floor(span * Math.min(GROWTH, AIM / window.deliveries.length)));
+    shrink = 2;
   }
-  // Not a step further than before: another time.
-  if (from <= seconds(since)) return { unable: true };
-  return { deliveries: found, until: new Date(from * 1000), hasMore: from < wanted };
+  const end = new Date(Math.max(since.getTime(), from * 1000));
+  return { deliveries: found, until: end, hasMore: from > begin && from < wanted };
 }
