@@ -1,4 +1,4 @@
-import type { Answer, Dialogue } from '../providers/provider.ts';
+import type { Answer, Dialogue, HttpRequest } from '../providers/provider.ts';
 import type { Meter } from './meter.ts';
 import { OutboundError, send } from './outbound.ts';
 
@@ -36,10 +36,20 @@ async function run<Result>(
   let step = dialogue.next();
   let answer: Answer | undefined;
   while (!step.done) {
-    const left = until - Date.now();
-    if (left <= 0) throw new OutboundError('timeout');
-    answer = await send(step.value, meter, left);
+    try {
+      answer = await answerBefore(until, step.value, meter);
+    } catch (error) {
+      // Thrown on by a dialogue that has nothing to give without this answer.
+      step = dialogue.throw(error);
+      continue;
+    }
     step = dialogue.next(answer);
   }
   return { result: step.value, answer };
+}
+
+async function answerBefore(until: number, request: HttpRequest, meter: Meter): Promise<Answer> {
+  const left = until - Date.now();
+  if (left <= 0) throw new OutboundError('timeout');
+  return send(request, meter, left);
 }

@@ -36,7 +36,8 @@ export async function send(request: HttpRequest, meter: Meter, leftMs = DEADLINE
     });
     if (response.status >= 300 && response.status < 400) {
       await response.body?.cancel();
-      throw new OutboundError('redirect');
+      if (!request.takesRedirect) throw new OutboundError('redirect');
+      return { status: response.status, headers: response.headers, json: undefined, texts: () => [] };
     }
     const bytes = await readBounded(response, request.maxBytes ?? MAX_ANSWER_BYTES);
     if (!bytes) throw new OutboundError('too_large');

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { call } from './github-api.ts';
+import { call, isOutOfReach } from './github-api.ts';
 import type { Access, Answer, Assertion, Gap, HttpRequest, Missed, OAuthClient } from './provider.ts';
 
 /** https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-json-web-token-jwt-for-a-github-app */
@@ -28,13 +28,13 @@ const MOST_ATTEMPTS = 5;
 
 /**
  * Has GitHub deliver again what failed, oldest first: https://docs.github.com/en/webhooks/using-webhooks/handling-failed-webhook-deliveries.
- * Gives the time up to which that was done where there is more.
+ * Gives the time up to which that was done where there is more; `refused` where it is not to be had at all.
  */
 export function* redeliver(
   credential: string,
   path: string,
   { since, until }: Omit<Gap, 'registered'>,
-): Generator<HttpRequest, Date | 'limited' | undefined, Answer> {
+): Generator<HttpRequest, Date | 'limited' | 'refused' | undefined, Answer> {
   const failed: Failed[] = [];
   let next: string | undefined = `${path}?status=failure&per_page=100`;
   for (let page = 0; next !== undefined && page < PAGES; page += 1) {
@@ -42,6 +42,7 @@ export function* redeliver(
     // A hook that is gone is made anew when it is looked after.
     if (answer.status === 404) return undefined;
     const found = deliveryList.safeParse(answer.json).data;
+    if (isOutOfReach(answer)) return 'refused';
     if (answer.status !== 200 || !found) return 'limited';
     failed.push(...found);
     const isPast = found.some((each) => new Date(each.delivered_at) <= since);
@@ -52,9 +53,12 @@ export function* redeliver(
   let done: string | undefined;
   for (const [at, { id, delivered_at }] of due.entries()) {
     if (at >= AT_ONCE && delivered_at !== done) return new Date(done ?? since);
-    const { status } = yield call({ credential }, 'POST', `${path}/${id}/attempts`);
+    const answer: Answer = yield call({ credential }, 'POST', `${path}/${id}/attempts`);
     // 404: GitHub has forgotten it.
-    if (status !== 202 && status !== 404) return done === undefined ? 'limited' : before(done);
+    if (answer.status !== 202 && answer.status !== 404) {
+      if (done !== undefined) return before(done);
+      return isOutOfReach(answer) ? 'refused' : 'limited';
+    }
     done = delivered_at;
   }
   return undefined;
@@ -90,6 +94,8 @@ export function* redeliverAll(
       until: end,
     });
     if (found === 'limited') return { unable: true };
+    // One that is out of reach keeps no other waiting.
+    if (found === 'refused') continue;
     end = found && found < end ? found : end;
   }
   return { deliveries: [], until: end, hasMore: end < until };

@@ -1,9 +1,11 @@
 import * as z from 'zod';
 import { call } from './github-api.ts';
+import { hookOn, type Outcome, removeHook } from './github-hooks.ts';
 import { appAssertion, redeliver, redeliverAll } from './github-redelivery.ts';
 import {
   type Access,
   type Answer,
+  type Dialogue,
   fromHex,
   type HttpRequest,
   type Missed,
@@ -15,7 +17,8 @@ import {
   type Webhooks,
 } from './provider.ts';
 
-const events = ['push', 'pull_request', 'deployment_status'];
+/** Seconds until what there was no time for is done. */
+const SOON = 5;
 
 const repository = z.object({ full_name: z.string() });
 const times = z.object({
@@ -64,15 +67,6 @@ const repositories = z.array(
     permissions: z.object({ admin: z.boolean() }).optional(),
   }),
 );
-const hooks = z.array(
-  z.object({
-    id: z.number().int(),
-    active: z.boolean(),
-    events: z.array(z.string()),
-    config: z.object({ url: z.string().optional() }),
-  }),
-);
-const hook = z.object({ id: z.number().int() });
 const installations = z.object({
   installations: z.array(z.object({ id: z.number().int(), suspended_at: z.string().nullish() })),
 });
@@ -140,46 +134,51 @@ export const repositoryHooks = {
       hasMore: /\brel="next"/.test(answer.headers.get('link') ?? ''),
     };
   },
-  *register(
-    access,
-    { url, secret, registered, watched },
-  ): Generator<ReturnType<typeof call>, Registration, Answer> {
-    const kept: Registered[] = [];
-    const refused: string[] = [];
-    let isUnfinished = false;
-    for (const target of watched) {
-      const known = registered.find((each) => isSame(each.target, target));
-      const outcome = yield* hookOn(access, target, { url, secret, known });
-      if (outcome === 'refused') refused.push(target);
-      else if (outcome !== 'failed') kept.push({ id: outcome, target });
-      else {
-        isUnfinished = true;
-        // It may stand, and is not forgotten.
-        if (known) kept.push(known);
-      }
+  *register(access, { url, secret, isSecretKnown, registered, watched, until }): Dialogue<Registration> {
+    const isWatched = (each: Registered) => watched.some((target) => isSame(each.target, target));
+    const standing = registered.filter((each) => each.id !== '' && isWatched(each));
+    const fresh = watched
+      .filter((target) => !standing.some((each) => isSame(each.target, target)))
+      .map((target) => ({ id: '', target }));
+    const leaving = registered.filter((each) => !isWatched(each));
+    // The rest of what the last run had no time for.
+    const isGoingOn = isSecretKnown && registered.some((each) => each.isUnseen);
+    const due = isGoingOn ? standing.filter((each) => each.isUnseen) : standing;
+    const kept = standing.filter((each) => !due.includes(each));
+    const report: Report = { refused: [], moved: [], failed: 0, left: 0, done: 0 };
+    let again: number | undefined;
+    for (const each of [...fresh, ...leaving, ...due]) {
+      if (again === undefined && Date.now() >= until) again = SOON;
+      const outcome =
+        again !== undefined
+          ? ({ is: 'limited', wait: again } as const)
+          : leaving.includes(each)
+            ? yield* removeHook(access, each, { url, kept: [...kept, ...due] })
+            : yield* hookOn(access, each, { url, secret });
+      if (outcome.is === 'limited') again = outcome.wait;
+      kept.push(...keptOf(each, outcome));
+      count(report, each, { outcome, isLeaving: leaving.includes(each) });
     }
-    for (const each of registered) {
-      if (watched.some((target) => isSame(each.target, target))) continue;
-      const { status } = yield call(access, 'DELETE', `/repos/${each.target}/hooks/${each.id}`);
-      if (status === 204 || status === 404) continue;
-      kept.push(each);
-      isUnfinished = true;
-    }
-    const failed = isUnfinished
-      ? 'GitHub did not do all of it at the moment. It is tried again.'
-      : refused.length > 0
-        ? `GitHub lets only administrators of a repository watch it, and refuses ${refused.slice(0, 5).join(', ')}.`
-        : undefined;
-    return { registered: kept, secret, ...(failed !== undefined && { failed }) };
+    const failed = sentenceOf(report);
+    // Where nothing at all is done it is not asked for as often.
+    const isOfUse = report.done > 0 || report.failed === 0;
+    return {
+      registered: kept,
+      secret,
+      ...(failed !== undefined && { failed }),
+      ...(again !== undefined && isOfUse && { again }),
+    };
   },
   missed: redeliverAll,
-  *unregister(access, { registered }) {
-    for (const { id, target } of registered) {
-      const { status } = yield call(access, 'DELETE', `/repos/${target}/hooks/${id}`);
-      if (status === 401) return true;
-      if (status !== 204 && status !== 404 && status !== 403) return false;
+  *unregister(access, { url, registered, kept }) {
+    const left: Registered[] = [];
+    for (const [at, each] of registered.entries()) {
+      const outcome = yield* removeHook(access, each, { url, kept });
+      if (outcome.is === 'ended') return true;
+      if (outcome.is === 'limited') return { left: [...left, ...registered.slice(at)] };
+      if (outcome.is === 'failed') left.push(each);
     }
-    return true;
+    return left.length === 0 || { left };
   },
 } satisfies Webhooks;
 
@@ -191,7 +190,7 @@ export const appWebhook = {
     assertion: appAssertion,
     *ask(assertion, { since, until }): Generator<HttpRequest, Missed, Answer> {
       const end = yield* redeliver(assertion, '/app/hook/deliveries', { since, until });
-      if (end === 'limited') return { unable: true };
+      if (end === 'limited' || end === 'refused') return { unable: true };
       return { deliveries: [], until: end ?? until, hasMore: end !== undefined };
     },
   },
@@ -241,34 +240,47 @@ function* seenIn(
   return seen;
 }
 
-/** The hook's id, or how none came of it. One that stands is adopted, with the secret of ours. */
-function* hookOn(
-  access: Access,
-  target: string,
-  { url, secret, known }: { url: string; secret: string; known: Registered | undefined },
-): Generator<ReturnType<typeof call>, string, Answer> {
-  const config = { url, content_type: 'json', secret, insecure_ssl: '0' };
-  const wanted = { active: true, events, config };
-  const hooksOfIt = `/repos/${target}/hooks`;
-  if (known) {
-    const { status } = yield call(access, 'PATCH', `${hooksOfIt}/${known.id}`, wanted);
-    if (status === 200) return known.id;
-    if (status !== 404) return 'failed';
-  }
-  const answer = yield call(access, 'POST', hooksOfIt, { name: 'web', ...wanted });
-  if (answer.status === 201) return String(hook.safeParse(answer.json).data?.id ?? 'failed');
-  if (answer.status === 404 || (answer.status === 403 && !isLimited(answer))) return 'refused';
-  if (answer.status !== 422) return 'failed';
-  const listed = yield call(access, 'GET', `${hooksOfIt}?per_page=100`);
-  const ours = hooks.safeParse(listed.json).data?.find((each) => each.config.url === url);
-  if (!ours) return 'refused';
-  const { status } = yield call(access, 'PATCH', `${hooksOfIt}/${ours.id}`, wanted);
-  return status === 200 ? String(ours.id) : 'failed';
+/** What is known of a hook from then on. */
+function keptOf({ id, target }: Registered, outcome: Outcome): Registered[] {
+  const known = { id, ...(target !== undefined && { target }) };
+  if (outcome.is === 'gone') return [];
+  if (outcome.is === 'stands') return [{ ...known, id: outcome.id }];
+  return [outcome.is === 'limited' ? { ...known, isUnseen: true } : known];
 }
 
-/** https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api */
-function isLimited({ headers: given }: Answer): boolean {
-  return given.has('retry-after') || given.get('x-ratelimit-remaining') === '0';
+/** What came of all of it. */
+interface Report {
+  refused: string[];
+  moved: string[];
+  failed: number;
+  /** What its owner waits for, and there was no time for. */
+  left: number;
+  done: number;
+}
+
+function count(
+  report: Report,
+  { id, target = '' }: Registered,
+  { outcome: { is }, isLeaving }: { outcome: Outcome; isLeaving: boolean },
+): void {
+  if (is === 'stands' || is === 'gone') report.done += 1;
+  // One that is looked at again stands all the while.
+  else if (is === 'limited') report.left += id === '' || isLeaving ? 1 : 0;
+  else if (is === 'failed' || is === 'ended') report.failed += 1;
+  // One that cannot be taken away is tried again each day, and is nothing that its owner could mend.
+  else if (!isLeaving) report[is].push(target);
+}
+
+function sentenceOf({ refused, moved, failed, left }: Report): string | undefined {
+  const some = (names: string[]) => names.slice(0, 5).join(', ');
+  const sentences = [
+    failed + left > 0 && 'GitHub did not do all of it at the moment. It is tried again.',
+    moved.length > 0 &&
+      `What was renamed or moved at GitHub must be chosen again by its new name: ${some(moved)}.`,
+    refused.length > 0 &&
+      `GitHub lets only administrators of a repository watch it, and refuses ${some(refused)}.`,
+  ].filter((sentence) => sentence !== false);
+  return sentences.length > 0 ? sentences.join(' ') : undefined;
 }
 
 /** Names of repositories know no case. */

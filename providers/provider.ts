@@ -53,7 +53,7 @@ export type Auth = OAuth2 | ApiKey;
 
 /**
  * A talk with the provider, as a file describes and lib/ holds it: each request it yields is answered before the
- * next is made, and what it returns is what the talk was for.
+ * next is made, and what it returns is what the talk was for. Where no answer comes, that is thrown where it waits.
  */
 export type Dialogue<Result> = Generator<HttpRequest, Result, Answer>;
 
@@ -193,6 +193,8 @@ export interface HttpRequest {
   body?: string;
   /** Of the answer, where it may be more than is read of others. */
   maxBytes?: number;
+  /** A redirect is an answer, of which no body is read; it is followed as little as any. */
+  takesRedirect?: true;
 }
 
 /** What came back, read to a bound. `json` is undefined where the body is no JSON. */
@@ -274,10 +276,10 @@ export interface Webhooks {
   /** Sees to it that what happens is told at `url`: adopts what is there, makes what is missing. */
   register: (access: Access, wanted: WantedWebhooks) => Dialogue<Registration>;
   /**
-   * Takes away what `register` has made. True once it is gone, now or before. Absent where nothing is a connection's
-   * own.
+   * Takes away what `register` has made. True once it is gone, now or before; else what is left, where that is known.
+   * Absent where nothing is a connection's own.
    */
-  unregister?: (access: Access, ended: EndedWebhooks) => Dialogue<boolean>;
+  unregister?: (access: Access, ended: EndedWebhooks) => Dialogue<boolean | { left: Registered[] }>;
   /** Asks for what we may have been told in vain, and has it told again where that can be had. */
   missed?: (access: Access, gap: Gap) => Dialogue<Missed>;
   /** The same for what the app as a whole is told: as whom the app signs in (RFC 7519), and what it asks with that. */
@@ -347,6 +349,8 @@ export interface WantedWebhooks {
   registered: readonly Registered[];
   /** What its owner has chosen to watch. */
   watched: readonly string[];
+  /** Unix milliseconds from which on nothing more is begun. */
+  until: number;
 }
 
 /** Time within which something may have been missed. */
@@ -383,9 +387,12 @@ export interface EndedWebhooks {
 }
 
 export interface Registered {
+  /** Empty where nobody knows whether it stands. */
   id: string;
   /** What it is on, where there are several. */
   target?: string;
+  /** There was no time for it yet; what is without this has been seen to. */
+  isUnseen?: true;
 }
 
 export type Registration =
@@ -397,6 +404,8 @@ export type Registration =
       routes?: string[];
       /** What could not be registered, in a sentence for the connection's owner. */
       failed?: string;
+      /** Seconds until the rest is to be done, where there is some that has been left. */
+      again?: number;
     }
   | { failed: string }
   | { limited: number | undefined };

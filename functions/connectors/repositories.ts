@@ -9,7 +9,6 @@ const problems = [
   ...WITH_SESSION,
   'not_connected',
   'reauthorization_required',
-  'in_progress',
   'provider_error',
   'provider_timeout',
 ] as const;
@@ -60,7 +59,7 @@ export const watchRepositories = endpoint(
     }),
     responses: {
       200: {
-        description: 'The set; `error` says what could not be watched',
+        description: 'The set; `error` says what could not be watched, or not yet',
         schema: z.object({ repositories: z.array(z.string()), error: z.string().nullable() }),
       },
     },

@@ -5,6 +5,14 @@ import type { Services } from '../services.ts';
 const AWAY = sql`interval '10 minutes'`;
 const PER_STATEMENT = 5_000;
 
+/**
+ * SQL of what is set where something about webhooks has changed, so that they are looked after at once. Whoever is at it
+ * keeps the lease, which `check_at` is while it lasts, and finds that it must be done again.
+ */
+export const dueAtOnce = sql`
+  check_at = case when lease_id is not null and check_at > now() then check_at else least(check_at, now()) end,
+  updated_at = now()`;
+
 /** Has all webhooks looked after soon once we were away for long: two statements, more where we were. */
 export async function noticeAbsence({ postgres }: Services): Promise<void> {
   const [row] = await postgres.rows(sql<{ was_away: boolean }>`
@@ -32,7 +40,12 @@ export async function dueWebhooks({ postgres }: Services, limit: number): Promis
     ),
     -- Nobody is to be told of what has ended.
     idle as (
-      update webhooks w set check_at = 'infinity', lease_id = null
+      update webhooks w set check_at = 'infinity', lease_id = null,
+        -- Whoever ends it must know that what was under way may have been made all the same.
+        status = case
+          when w.lease_id is not null and exists (
+            select from revocations r where r.connection_id = w.connection_id
+          ) then 'failed' else w.status end
       from due where w.connection_id = due.connection_id and w.check_at = due.check_at and not due.is_live
     )
     select connection_id from due where is_live`);

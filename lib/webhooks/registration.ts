@@ -11,12 +11,16 @@ import { seal } from '../envelope.ts';
 import { OutboundError } from '../outbound.ts';
 import { Problem } from '../problem.ts';
 import type { Services } from '../services.ts';
+import { dueAtOnce } from './due.ts';
 import { type Completeness, recoverMissed } from './missed.ts';
 import { openSecret, type SealedSecret, secretBinding } from './secrets.ts';
 import { webhookUrl } from './url.ts';
 
 /** As long as registering and asking for what was missed may take. */
 const LEASE_SECONDS = 90;
+/** In which registering begins something new, and by when it has ended. */
+const REGISTERING = { beginMs: 25_000, endMs: 40_000 };
+const REGISTERING_WAITED_FOR = { beginMs: 12_000, endMs: 20_000 };
 const DAY = 86_400;
 const FIRST_RETRY = 300;
 const LAST_RETRY = 6 * 3_600;
@@ -66,7 +70,10 @@ export async function lookAfter(
   if (!provider?.webhooks) return undefined;
   try {
     const access = await accessOf(services, provider, row);
-    const registration = access ? await register(services, provider, row, access) : { registered: [] };
+    const time = isWaitedFor ? REGISTERING_WAITED_FOR : REGISTERING;
+    const registration = access
+      ? await register(services, provider, row, { access, ...time })
+      : { registered: [] };
     const completeness = await complete(services, provider, row, { access, registration, isWaitedFor });
     return await write(services, row, registration, completeness);
   } catch (error) {
@@ -88,21 +95,32 @@ async function accessOf(services: Services, provider: Provider, row: Claimed): P
 /** Whether something of what is wanted is told. */
 function isAny(registration: Registration): boolean {
   if (!('registered' in registration)) return false;
-  return registration.registered.length > 0 || (registration.routes?.length ?? 0) > 0;
+  return registration.registered.some(isKnown) || (registration.routes?.length ?? 0) > 0;
+}
+
+function isKnown({ id }: Registered): boolean {
+  return id !== '';
+}
+
+/** Seconds until what was left is to be done; undefined where nothing was. */
+function againIn(registration: Registration): number | undefined {
+  return 'registered' in registration ? registration.again : undefined;
 }
 
 /** Up to when all that happened is known; undefined where that is as before. */
 async function complete(
   services: Services,
   provider: Provider,
-  { connection_id, account_id, complete_until: since, registered }: Claimed,
+  { connection_id, account_id, complete_until: since, ...row }: Claimed,
   {
     access,
     registration,
     isWaitedFor,
   }: { access: Access | undefined; registration: Registration; isWaitedFor: boolean },
 ): Promise<Completeness | undefined> {
-  if (!access || !since || !isAny(registration)) return undefined;
+  // All of it is registered first.
+  if (!access || !since || !isAny(registration) || againIn(registration) !== undefined) return undefined;
+  const registered = row.registered.filter(isKnown);
   if (isWaitedFor) return { until: since, hasMore: Date.now() - since.getTime() > HOUR_MS };
   try {
     return await recoverMissed(services, provider, access, { connection_id, account_id, registered, since });
@@ -132,12 +150,32 @@ export async function withWebhooks(
   }
 }
 
-/** The connection is another account's by now: what was made for the one before goes with it. */
-async function leaveToEnd({ postgres }: Services, row: Claimed, made: readonly Registered[]): Promise<void> {
+/**
+ * Keeps in mind what was made by one who had lost the lease: where the connection is another account's by now it goes
+ * with the one before, else whoever has it next sees to it.
+ */
+async function leaveToOthers(
+  { postgres }: Services,
+  row: Claimed,
+  made: readonly Registered[],
+): Promise<void> {
+  const all = JSON.stringify(made);
   await postgres.rows(sql`
-    update revocations set registered = ${JSON.stringify(made)}::jsonb
-    where connection_id = ${row.connection_id}::uuid and account_id = ${row.account_id} and registered is not null
-      and attempts = 0`);
+    with to_end as (
+      update revocations set registered = ${all}::jsonb
+      where connection_id = ${row.connection_id}::uuid and account_id = ${row.account_id} and registered is not null
+        and attempts = 0
+    ),
+    forgotten as (
+      select w.connection_id, jsonb_agg(m.made) as made
+      from webhooks w join connections c on c.id = w.connection_id and c.account_id = ${row.account_id},
+        jsonb_array_elements(${all}::jsonb) as m (made)
+      where w.connection_id = ${row.connection_id}::uuid and m.made ->> 'id' <> '' and m.made -> 'target' is not null
+        and not w.registered @> jsonb_build_array(jsonb_build_object('id', m.made -> 'id'))
+      group by w.connection_id
+    )
+    update webhooks set registered = registered || forgotten.made, ${dueAtOnce}
+    from forgotten where webhooks.connection_id = forgotten.connection_id`);
 }
 
 async function claim({ postgres }: Services, connectionId: string): Promise<Claimed | undefined> {
@@ -145,7 +183,14 @@ async function claim({ postgres }: Services, connectionId: string): Promise<Clai
   const [row] = await postgres.rows(sql<Claimed>`
     with claimed as (
       update webhooks w set lease_id = ${leaseId}::uuid,
-        check_at = now() + make_interval(secs => ${LEASE_SECONDS})
+        check_at = now() + make_interval(secs => ${LEASE_SECONDS}),
+        -- What is about to be made is known of before.
+        registered = w.registered || (
+          select coalesce(jsonb_agg(jsonb_build_object('id', '', 'target', name)), '[]') from unnest(w.watched) as name
+          where not exists (
+            select from jsonb_array_elements(w.registered) as r (known) where lower(r.known ->> 'target') = lower(name)
+          )
+        )
       from connections c
       where w.connection_id = ${connectionId}::uuid and c.id = w.connection_id and w.check_at <= now()
         and c.status = 'connected' and c.credential is not null
@@ -172,7 +217,7 @@ async function register(
   services: Services,
   provider: Provider,
   row: Claimed,
-  access: Access,
+  { access, beginMs, endMs }: { access: Access; beginMs: number; endMs: number },
 ): Promise<Registration> {
   const { webhooks } = provider;
   if (!webhooks) return { registered: [] };
@@ -184,8 +229,9 @@ async function register(
     isSecretKnown: known !== undefined,
     registered: row.registered,
     watched: row.watched,
+    until: Date.now() + beginMs,
   };
-  const result = await resultOf(webhooks.register(access, wanted), services.meter);
+  const result = await resultOf(webhooks.register(access, wanted), services.meter, endMs);
   return 'secret' in result && result.secret === wanted.secret
     ? ({ ...result, secret: undefined } as Registration)
     : result;
@@ -235,13 +281,15 @@ async function write(
   const hasAny = isAny(outcome);
   const status = isWell ? (hasAny ? 'active' : 'none') : 'failed';
   const backoff = Math.min(LAST_RETRY, FIRST_RETRY * 2 ** Math.min(row.failures, 10));
-  const wait = isWell
+  const again = againIn(outcome);
+  const usual = isWell
     ? completeness?.hasMore
       ? SOON
       : DAY * (0.9 + Math.random() / 5)
     : isLimited
       ? (outcome.limited ?? FIRST_RETRY)
       : backoff * (0.5 + Math.random() / 2);
+  const wait = again ?? usual;
   const version = row.secret_version + 1;
   const key = made?.secret === undefined ? undefined : await openKey(services, row);
   const secret =
@@ -257,7 +305,7 @@ async function write(
         and not exists (select from connections c where c.id = r.connection_id and c.status <> 'disconnected')
     )
     update webhooks set
-      status = ${status}, error = ${message}, failures = case when ${isWell} then 0 else failures + 1 end,
+      status = ${status}, error = ${message}, failures = case when ${isWell || again !== undefined} then 0 else failures + 1 end,
       registered = coalesce(${made ? JSON.stringify(made.registered) : null}::jsonb, registered),
       facts = coalesce(${made?.facts ? JSON.stringify(made.facts) : null}::jsonb, facts),
       routes = coalesce(${made?.routes ?? null}::text[], routes),
@@ -267,9 +315,12 @@ async function write(
         when ${hasAny} then coalesce(${completeness?.until ?? null}::timestamptz, complete_until, now())
         else complete_until end,
       version = case when ${secret !== null} then ${version}::integer else version end,
-      check_at = now() + make_interval(secs => ${wait}), lease_id = null, updated_at = now()
+      -- What has changed since the lease was taken is done at once.
+      check_at = case when updated_at > check_at - make_interval(secs => ${LEASE_SECONDS}) then now()
+        else now() + make_interval(secs => ${wait}) end,
+      lease_id = null, updated_at = now()
     where connection_id = ${row.connection_id}::uuid and lease_id = ${row.lease_id}::uuid
     returning 1`);
-  if (written.length === 0 && made) await leaveToEnd(services, row, made.registered);
+  if (written.length === 0 && made) await leaveToOthers(services, row, made.registered);
   return { status, error: message };
 }

@@ -1,6 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Access, Provider, Registered } from '../../providers/provider.ts';
 import { resultOf } from '../dialogue.ts';
+import { OutboundError } from '../outbound.ts';
 import type { Services } from '../services.ts';
 import { webhookUrl } from './url.ts';
 
@@ -11,6 +12,8 @@ export function mayBeRegistered(): RawBuilder<boolean> {
 
 /** Whose webhooks are to go: a connection's that has ended, or those of the account before, where it goes on. */
 interface Ended {
+  /** Of the row in `revocations`. */
+  id: string;
   connection_id: string;
   /** Null where the connection has ended, and its row in `webhooks` tells. */
   registered: Registered[] | null;
@@ -22,7 +25,12 @@ interface Row {
   is_live: boolean;
   /** It is being registered anew, or about to be. */
   is_busy: boolean;
+  /** The grant itself is soon given up. */
+  is_late: boolean;
 }
+
+/** What is left by then no longer keeps the grant from being ended, which is tried each hour. */
+const LATE = sql`interval '3 hours'`;
 
 /** Takes away what was registered, with a credential that still works. True once nothing is left. */
 export async function unregister(
@@ -34,13 +42,15 @@ export async function unregister(
   const { webhooks } = provider;
   if (!webhooks?.unregister) return true;
   const [row] = await services.postgres.rows(sql<Row>`
-    select w.registered, w.status, l.is_live, l.is_live and (w.lease_id is not null or w.check_at <= now()) as is_busy
+    select w.registered, w.status, l.is_live, l.is_live and (w.lease_id is not null or w.check_at <= now()) as is_busy,
+      exists (select from revocations r where r.id = ${ended.id}::uuid and r.give_up_at <= now() + ${LATE}) as is_late
     from webhooks w cross join lateral (
       select exists (
         select from connections c where c.id = w.connection_id and c.status <> 'disconnected'
       ) as is_live
     ) l
     where w.connection_id = ${ended.connection_id}::uuid`);
+  const isLast = row?.is_late === true && 'grant' in provider.revocation;
   // What is in use is not this one's to take away.
   if (!ended.registered && row?.is_live) return true;
   const all = ended.registered ?? row?.registered ?? [];
@@ -49,15 +59,22 @@ export async function unregister(
   const isUnclear = hasUnknown && !webhooks.choices && !webhooks.clientSecrets;
   if (all.length === 0 && !isUnclear) return true;
   // What stands now may yet turn out to be what stood before.
-  if (ended.registered && row?.is_busy) return false;
+  if (ended.registered && row?.is_busy) return isLast;
   const kept = ended.registered && row ? row.registered : [];
-  const registered = all.filter(({ id }) => !kept.some((each) => each.id === id));
+  const registered = all.filter(({ id }) => id === '' || !kept.some((each) => each.id === id));
   const isInUse = registered.length < all.length || isUnclear;
-  if (ended.registered && isInUse && row?.is_live && row.status === 'failed') return false;
+  if (ended.registered && isInUse && row?.is_live && row.status === 'failed') return isLast;
   if (registered.length === 0 && !isUnclear) return true;
   const url = webhookUrl(services, provider, ended.connection_id);
-  const isGone = await resultOf(webhooks.unregister(access, { registered, url, kept }), services.meter);
-  if (!isGone || ended.registered) return isGone;
+  const result = await resultOf(webhooks.unregister(access, { registered, url, kept }), services.meter).catch(
+    (error: unknown) => {
+      if (isLast && error instanceof OutboundError) return false;
+      throw error;
+    },
+  );
+  if (typeof result === 'object') await keepLeft(services, ended, result.left);
+  if (result !== true) return isLast;
+  if (ended.registered) return true;
   await services.postgres.rows(sql`
     update webhooks set registered = '[]', status = 'none', error = null, secret = null, data_key_id = null,
       updated_at = now()
@@ -65,4 +82,18 @@ export async function unregister(
       select from connections c where c.id = ${ended.connection_id}::uuid and c.status <> 'disconnected'
     )`);
   return true;
+}
+
+/** The next attempt need not ask for what is gone. */
+async function keepLeft({ postgres }: Services, ended: Ended, left: readonly Registered[]): Promise<void> {
+  const registered = JSON.stringify(left);
+  await postgres.rows(
+    ended.registered
+      ? sql`update revocations set registered = ${registered}::jsonb where id = ${ended.id}::uuid`
+      : sql`
+        update webhooks set registered = ${registered}::jsonb
+        where connection_id = ${ended.connection_id}::uuid and not exists (
+          select from connections c where c.id = ${ended.connection_id}::uuid and c.status <> 'disconnected'
+        )`,
+  );
 }

@@ -7,7 +7,8 @@ import { dataKeyColumns } from '../connections/snapshot.ts';
 import { Problem } from '../problem.ts';
 import { askProvider, providerFailure } from '../provider-failure.ts';
 import type { Services } from '../services.ts';
-import { lookAfter } from './registration.ts';
+import { dueAtOnce } from './due.ts';
+import { lookAfter, type Outcome } from './registration.ts';
 
 type WatchedRow = SealedRow & { config: Config; account_id: string; status: string; watched: string[] };
 
@@ -49,7 +50,9 @@ export async function choicesOf(
   };
 }
 
-/** Sets all that is to be watched, and has it registered at once. Throws as `choicesOf` does, and `in_progress`. */
+/**
+ * Sets all that is to be watched, and has it registered at once, or after whoever is at it. Throws as `choicesOf` does.
+ */
 export async function watch(
   services: Services,
   caller: Caller,
@@ -60,13 +63,32 @@ export async function watch(
   // Names know no case: one thing must not be watched twice.
   const watched = [...new Map(names.map((name) => [name.toLowerCase(), name])).values()].sort();
   await services.postgres.rows(sql`
-    update webhooks set watched = ${watched}::text[], check_at = least(check_at, now()), failures = 0
+    update webhooks set watched = ${watched}::text[], failures = 0, ${dueAtOnce}
     where connection_id = ${row.connection_id}::uuid`);
-  const outcome = await lookAfter(services, row.connection_id, { isWaitedFor: true });
-  if (!outcome) {
-    throw new Problem('in_progress', 'It is being changed by another request. Look again in a moment.');
+  const outcome = await lookAfterInTurn(services, row.connection_id);
+  return { watched, error: outcome ? outcome.error : WAITING };
+}
+
+const TURN_MS = 10_000;
+const PAUSE_MS = 500;
+const WAITING = 'Another change is under way. This one is made after it, within minutes: look again then.';
+
+async function lookAfterInTurn(services: Services, connectionId: string): Promise<Outcome | undefined> {
+  for (const end = Date.now() + TURN_MS; ; ) {
+    const outcome =
+      (await lookAfter(services, connectionId, { isWaitedFor: true })) ??
+      (await outcomeOfOthers(services, connectionId));
+    if (outcome || Date.now() >= end) return outcome;
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }
-  return { watched, error: outcome.error };
+}
+
+/** How it stands where nobody is at it, and nothing is due any more. */
+async function outcomeOfOthers({ postgres }: Services, connectionId: string): Promise<Outcome | undefined> {
+  const [row] = await postgres.rows(sql<Outcome>`
+    select status, error from webhooks
+    where connection_id = ${connectionId}::uuid and lease_id is null and check_at > now()`);
+  return row;
 }
 
 async function readRow({ postgres }: Services, caller: Caller, provider: Provider): Promise<WatchedRow> {
