@@ -53,3 +53,11 @@ export function isOutOfReach(answer: Answer): boolean {
   const isGone = [404, 410, 451].includes(answer.status) || isRedirect(answer);
   return isGone || (answer.status === 403 && !isLimited(answer));
 }
+
+/** The answer to what is asked of a repository, where that is now, if GitHub says where: by its number, and at GitHub. */
+export function* reach(request: HttpRequest): Dialogue<Answer | undefined> {
+  const answer = yield* answerTo(request);
+  const url = answer && isRedirect(answer) ? (answer.headers.get('location') ?? '') : '';
+  const isKnown = /^https:\/\/api\.github\.com\/repositories\/\d+\/hooks[\w/?=&]*$/.test(url);
+  return isKnown ? yield* answerTo({ ...request, url }) : answer;
+}

@@ -1,6 +1,6 @@
 import * as z from 'zod';
-import { answerTo, call, isLimited, isOutOfReach, isRedirect } from './github-api.ts';
-import type { Access, Answer, Dialogue, HttpRequest, Registered } from './provider.ts';
+import { answerTo, call, isLimited, isOutOfReach, isRedirect, reach } from './github-api.ts';
+import type { Access, Answer, Dialogue, Registered } from './provider.ts';
 
 const events = ['push', 'pull_request', 'deployment_status'];
 
@@ -75,14 +75,6 @@ export function* removeHook(
     if (outcome.is !== 'gone') return outcome;
   }
   return { is: 'gone' };
-}
-
-/** The same where the repository is now, if GitHub says where: by its number, and at GitHub. */
-function* reach(request: HttpRequest): Dialogue<Answer | undefined> {
-  const answer = yield* answerTo(request);
-  const url = answer && isRedirect(answer) ? (answer.headers.get('location') ?? '') : '';
-  const isKnown = /^https:\/\/api\.github\.com\/repositories\/\d+\/hooks[\w/?=&]*$/.test(url);
-  return isKnown ? yield* answerTo({ ...request, url }) : answer;
 }
 
 function removalOf(answer: Answer | undefined): Outcome {

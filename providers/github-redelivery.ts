@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { call, isOutOfReach } from './github-api.ts';
+import { call, isOutOfReach, reach } from './github-api.ts';
 import type { Access, Answer, Assertion, Gap, HttpRequest, Missed, OAuthClient } from './provider.ts';
 
 /** https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-json-web-token-jwt-for-a-github-app */
@@ -38,26 +38,29 @@ export function* redeliver(
   const failed: Failed[] = [];
   let next: string | undefined = `${path}?status=failure&per_page=100`;
   for (let page = 0; next !== undefined && page < PAGES; page += 1) {
-    const answer: Answer = yield call({ credential }, 'GET', next);
+    const answer: Answer | undefined = yield* reach(call({ credential }, 'GET', next));
+    if (!answer) return 'limited';
     // A hook that is gone is made anew when it is looked after.
     if (answer.status === 404) return undefined;
-    const found = deliveryList.safeParse(answer.json).data;
+    const found: Failed[] | undefined = deliveryList.safeParse(answer.json).data;
     if (isOutOfReach(answer)) return 'refused';
     if (answer.status !== 200 || !found) return 'limited';
     failed.push(...found);
     const isPast = found.some((each) => new Date(each.delivered_at) <= since);
-    const link = /<https:\/\/api\.github\.com([^>]+)>; rel="next"/.exec(answer.headers.get('link') ?? '');
+    const link: RegExpExecArray | null = /<https:\/\/api\.github\.com([^>]+)>; rel="next"/.exec(
+      answer.headers.get('link') ?? '',
+    );
     next = isPast ? undefined : link?.[1];
   }
   const due = dueOf(failed, since, until);
   let done: string | undefined;
   for (const [at, { id, delivered_at }] of due.entries()) {
     if (at >= AT_ONCE && delivered_at !== done) return new Date(done ?? since);
-    const answer: Answer = yield call({ credential }, 'POST', `${path}/${id}/attempts`);
+    const answer = yield* reach(call({ credential }, 'POST', `${path}/${id}/attempts`));
     // 404: GitHub has forgotten it.
-    if (answer.status !== 202 && answer.status !== 404) {
+    if (answer?.status !== 202 && answer?.status !== 404) {
       if (done !== undefined) return before(done);
-      return isOutOfReach(answer) ? 'refused' : 'limited';
+      return answer && isOutOfReach(answer) ? 'refused' : 'limited';
     }
     done = delivered_at;
   }

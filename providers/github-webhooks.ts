@@ -161,12 +161,11 @@ export const repositoryHooks = {
     }
     const failed = sentenceOf(report);
     // Where nothing at all is done it is not asked for as often.
-    const isOfUse = report.done > 0 || report.failed === 0;
     return {
       registered: kept,
       secret,
       ...(failed !== undefined && { failed }),
-      ...(again !== undefined && isOfUse && { again }),
+      ...(again !== undefined && report.done > 0 && { again }),
     };
   },
   missed: redeliverAll,

@@ -98,7 +98,7 @@ export async function keep(
 
 /** Nobody but its tenant opens what was sealed. */
 const sameAccount = sql`
-  tenant_id = excluded.tenant_id,
+  tenant_id = excluded.tenant_id, updated_at = clock_timestamp(),
   secret = case when w.tenant_id = excluded.tenant_id and w.data_key_id is not null then w.secret end,
   data_key_id = case when w.tenant_id = excluded.tenant_id then w.data_key_id end`;
 

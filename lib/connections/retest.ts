@@ -96,7 +96,7 @@ async function retestAs(
     ),
     died as (select * from written where status <> 'connected' and status_before = 'connected'),
     revived as (select * from written where status = 'connected' and status_before <> 'connected'),
-    hooks as (update webhooks w set check_at = now() from revived where w.connection_id = revived.id),
+    hooks as (update webhooks w set check_at = now(), updated_at = clock_timestamp() from revived where w.connection_id = revived.id),
     ${notice('died', sql`died`, 'connection.reauthorization_required', sql`jsonb_build_object('reason', n.last_error_code)`)},
     ${notice('revived', sql`revived`, 'connection.recovered')}
     select ${connectionColumns} from written c`);

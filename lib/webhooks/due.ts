@@ -11,7 +11,7 @@ const PER_STATEMENT = 5_000;
  */
 export const dueAtOnce = sql`
   check_at = case when lease_id is not null and check_at > now() then check_at else least(check_at, now()) end,
-  updated_at = now()`;
+  updated_at = clock_timestamp()`;
 
 /** Has all webhooks looked after soon once we were away for long: two statements, more where we were. */
 export async function noticeAbsence({ postgres }: Services): Promise<void> {

@@ -111,7 +111,7 @@ function againIn(registration: Registration): number | undefined {
 async function complete(
   services: Services,
   provider: Provider,
-  { connection_id, account_id, complete_until: since, ...row }: Claimed,
+  { connection_id, account_id, complete_until: since }: Claimed,
   {
     access,
     registration,
@@ -119,8 +119,9 @@ async function complete(
   }: { access: Access | undefined; registration: Registration; isWaitedFor: boolean },
 ): Promise<Completeness | undefined> {
   // All of it is registered first.
-  if (!access || !since || !isAny(registration) || againIn(registration) !== undefined) return undefined;
-  const registered = row.registered.filter(isKnown);
+  const isDone = 'registered' in registration && isAny(registration) && registration.again === undefined;
+  if (!access || !since || !isDone) return undefined;
+  const registered = registration.registered.filter(isKnown);
   if (isWaitedFor) return { until: since, hasMore: Date.now() - since.getTime() > HOUR_MS };
   try {
     return await recoverMissed(services, provider, access, { connection_id, account_id, registered, since });

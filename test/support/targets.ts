@@ -11,6 +11,7 @@ import { connect, issueKey } from './keys.ts';
 import type { TestWorld } from './open-world.ts';
 import { newPerson, type Person } from './people.ts';
 import { sql } from './sql.ts';
+import { until } from './trips.ts';
 
 export const tellers = ['stripe', 'shopify', 'github'] as const;
 export type Teller = (typeof tellers)[number];
@@ -48,6 +49,11 @@ export async function openTarget(
     const repositories = ['octocat/Hello-World'];
     const watched = await person.at.put('/api/connectors/github/repositories', { body: { repositories } });
     expect(watched.body, watched.text).toEqual({ repositories, error: null });
+    // A new hook is told so, and in its own time.
+    await until(async () => {
+      const pings = `select from events where connection_id = $1 and topic = 'ping'`;
+      return (await sql(world, pings, [id])).length > 0 ? true : undefined;
+    });
   }
   return { world, provider, id, person, shop: ownShop, secret: await secretOf(world, provider, id) };
 }

@@ -18,7 +18,10 @@ const SPOON_NUMBER = 1300192;
 const OF_SPOON = '/repos/octocat/Spoon-Knife/hooks';
 
 /** As GitHub answers of a repository by its old name. */
-const rename = (status = 307, location = `https://api.github.com/repositories/${SPOON_NUMBER}/hooks`) =>
+const rename = (
+  status = 307,
+  location = `https://api.github.com/repositories/${SPOON_NUMBER}/hooks/12345678`,
+) =>
   world.gateway.misbehave({
     provider: 'github',
     match: OF_SPOON,
