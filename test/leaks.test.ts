@@ -113,7 +113,7 @@ test('no table of any database holds a secret that was used', async () => {
   );
   expect(rows.length).toBeGreaterThan(0);
   for (const { datname } of rows) expect(found(await dump(datname)), datname).toEqual([]);
-});
+}, 120_000);
 
 test('no file of KV or the queues holds a secret that was used', () => {
   for (const [file, bytes] of storedByWorkerd()) {
