@@ -5,6 +5,7 @@ export const PROBLEMS = {
   invalid_hmac: { status: 400, title: 'The answer is not signed by the platform' },
   access_denied: { status: 400, title: 'Access was not granted' },
   issuer_mismatch: { status: 400, title: 'The answer came from another issuer' },
+  shop_mismatch: { status: 400, title: 'The answer is for another shop' },
   unauthenticated: { status: 401, title: 'Sign in first' },
   invalid_signature: { status: 401, title: 'The signature does not match' },
   not_found: { status: 404, title: 'Not found' },

@@ -105,6 +105,8 @@ export interface OAuth2 {
   issuer?: string;
   /** The callback's parameter with the authorization code, where it is not `code`. */
   codeParameter?: string;
+  /** Whether a callback with neither code nor error is how a person's no is told. */
+  deniesWithoutCode?: true;
   callbackSignature?: CallbackSignature;
   /** Exchanges the code for tokens (RFC 6749 section 4.1.3). */
   exchange: (code: CodeExchange) => Dialogue<TokenResult>;
@@ -164,7 +166,7 @@ export interface CallbackSignature {
   message: (query: URLSearchParams) => string;
   /** Parameter with the signing time in unix seconds, and how far it may be from now, in seconds. */
   timestamp: { parameter: string; tolerance: number };
-  /** Parameters that must equal the flow's config of the same name. */
+  /** Parameters that must be there, and equal the flow's config of the same name. */
   bound: string[];
 }
 

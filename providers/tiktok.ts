@@ -48,6 +48,8 @@ export const tiktok = {
       state,
     }),
     codeParameter: 'auth_code',
+    // What a cancelled authorization sends is not documented; an error is read where there is one.
+    deniesWithoutCode: true,
     // Read Ad Account Information, Read Campaigns, Consolidated Report:
     // https://business-api.tiktok.com/portal/docs?id=1753986142651394
     scopes: ['100', '200', '44'],

@@ -4,6 +4,7 @@ import * as z from 'zod';
 import { equalInConstantTime, sha256Hex } from '../../lib/bytes.ts';
 import { requireOAuth } from '../../lib/catalog.ts';
 import { isSecure } from '../../lib/config.ts';
+import { fits } from '../../lib/config-fields.ts';
 import type { ConnectionRow } from '../../lib/connections/row.ts';
 import type { Snapshot } from '../../lib/connections/snapshot.ts';
 import { viewOf } from '../../lib/connections/view.ts';
@@ -11,13 +12,14 @@ import type { AppEnv } from '../../lib/http/app.ts';
 import { connectionBody } from '../../lib/http/bodies.ts';
 import { endpoint, WITH_SESSION } from '../../lib/http/endpoint.ts';
 import { bindingCookieName } from '../../lib/oauth/binding.ts';
-import { isSignedCallback } from '../../lib/oauth/callback-signature.ts';
+import { checkCallbackSignature, type SignatureFinding } from '../../lib/oauth/callback-signature.ts';
 import { claim, invalidState } from '../../lib/oauth/claim.ts';
 import { complete } from '../../lib/oauth/complete.ts';
 import { outcomeUrl } from '../../lib/oauth/return-to.ts';
 import { type Flow, getFlow } from '../../lib/oauth/state.ts';
 import { Problem } from '../../lib/problem.ts';
 import type { Services } from '../../lib/services.ts';
+import type { Provider } from '../../providers/provider.ts';
 
 export const callback = endpoint(
   {
@@ -37,6 +39,7 @@ export const callback = endpoint(
       'invalid_hmac',
       'access_denied',
       'issuer_mismatch',
+      'shop_mismatch',
       'unknown_provider',
       'wrong_auth_method',
       'provider_not_configured',
@@ -74,14 +77,14 @@ export const callback = endpoint(
 
     try {
       const row = await finish(c, registered, { query, state, flow, snapshot });
-      c.set('logged', { provider_id: registered.provider.id, connection_id: row.id });
+      c.set('logged', { ...c.get('logged'), connection_id: row.id });
       if (wantsJson(c)) return c.json(viewOf(row));
       return c.redirect(outcomeUrl(flow.returnTo, { provider: flow.provider, status: 'connected' }), 302);
     } catch (error) {
       if (!(error instanceof Problem) || wantsJson(c)) throw error;
       if (error.code === 'unauthenticated' || error.code === 'not_found') throw error;
       c.set('logged', {
-        provider_id: registered.provider.id,
+        ...c.get('logged'),
         code: error.code,
         ...(error.reason !== undefined && { reason: error.reason }),
       });
@@ -100,29 +103,21 @@ async function finish(
   { query, state, flow, snapshot }: { query: URLSearchParams; state: string; flow: Flow; snapshot: Snapshot },
 ): Promise<ConnectionRow> {
   const { provider, auth, client } = registered;
-  if (query.has('iss') && (auth.issuer === undefined || only(query, 'iss') !== auth.issuer)) {
+  if (query.has('iss') && auth.issuer === undefined) {
+    c.set('logged', { ...c.get('logged'), unknown_issuer: 'ignored' });
+  } else if (query.has('iss') && only(query, 'iss') !== auth.issuer) {
     throw new Problem(
       'issuer_mismatch',
       `The answer does not come from ${provider.name}. Start connecting again.`,
     );
   }
   if (auth.callbackSignature) {
-    const signed = await isSignedCallback(auth.callbackSignature, query, {
-      client,
-      config: flow.config,
-      now: Date.now(),
-    });
-    if (!signed) {
-      throw new Problem(
-        'invalid_hmac',
-        `The answer is not signed by ${provider.name}. Start connecting again.`,
-      );
-    }
+    const about = { client, config: flow.config, now: Date.now() };
+    const signature = await checkCallbackSignature(auth.callbackSignature, query, about);
+    if (signature.finding !== 'signed') throw refusedFor(provider, signature);
   }
   if (query.has('error')) {
-    if (only(query, 'error') === 'access_denied') {
-      throw new Problem('access_denied', `Access to ${provider.name} was not granted. Nothing was changed.`);
-    }
+    if (only(query, 'error') === 'access_denied') throw denied(provider);
     throw new Problem(
       'provider_error',
       `${provider.name} could not complete the sign-in. Nothing was changed.`,
@@ -131,7 +126,10 @@ async function finish(
       },
     );
   }
-  const code = only(query, auth.codeParameter ?? 'code');
+  const parameter = auth.codeParameter ?? 'code';
+  if (auth.deniesWithoutCode && query.getAll(parameter).every((value) => value === ''))
+    throw denied(provider);
+  const code = only(query, parameter);
   if (code === undefined || code.length > 2_048) {
     throw new Problem(
       'invalid_request',
@@ -139,6 +137,33 @@ async function finish(
     );
   }
   return complete(c.get('services'), registered, { state, code, flow, snapshot });
+}
+
+function denied(provider: Provider): Problem {
+  return new Problem('access_denied', `Access to ${provider.name} was not granted. Nothing was changed.`);
+}
+
+/** Of what a signed answer says, an address alone is told, and only where it can be one. */
+function refusedFor(
+  provider: Provider,
+  signature: Exclude<SignatureFinding, { finding: 'signed' }>,
+): Problem {
+  if (signature.finding === 'not_signed') {
+    return new Problem(
+      'invalid_hmac',
+      `The answer is not signed by ${provider.name}. Start connecting again.`,
+    );
+  }
+  const { name, value } = signature;
+  const field = provider.config.find((each) => each.name === name);
+  const next =
+    field && fits(field, value)
+      ? `Start connecting again, and enter ${value}.`
+      : `Start connecting again. ${field?.help ?? ''}`;
+  return new Problem(
+    'shop_mismatch',
+    `${provider.name} answered for another ${name} than the one that was entered. ${next}`,
+  );
 }
 
 /** The parameter's value where it stands there once; doubled is as good as missing. */

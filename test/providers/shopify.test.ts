@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { readConfigFields } from '../../lib/config-fields.ts';
-import { isSignedCallback } from '../../lib/oauth/callback-signature.ts';
+import { checkCallbackSignature } from '../../lib/oauth/callback-signature.ts';
 import { shopify } from '../../providers/shopify.ts';
 import { shopifyTokens, shopify as simulator } from '../world/providers/shopify.ts';
 import { detailOf } from './probing.ts';
@@ -21,12 +21,14 @@ const probe = (credential: string) => world.probe({ credential, config });
 
 test('signs in on the shop’s own host with a signed callback, for a token of an hour', async () => {
   const back = await world.comeBack({ config });
-  const signed = { client: world.client, config, now: Date.now() };
-  expect(await isSignedCallback(auth.callbackSignature, back.searchParams, signed)).toBe(true);
-  const late = { ...signed, now: Date.now() + 92_000 };
-  expect(await isSignedCallback(auth.callbackSignature, back.searchParams, late)).toBe(false);
-  const other = { ...signed, config: { shop: 'south-store.myshopify.com' } };
-  expect(await isSignedCallback(auth.callbackSignature, back.searchParams, other)).toBe(false);
+  const finding = (more = {}) => {
+    const about = { client: world.client, config, now: Date.now(), ...more };
+    return checkCallbackSignature(auth.callbackSignature, back.searchParams, about);
+  };
+  expect(await finding()).toEqual({ finding: 'signed' });
+  expect(await finding({ now: Date.now() + 92_000 })).toEqual({ finding: 'not_signed' });
+  const other = { finding: 'other_config', name: 'shop', value: config.shop };
+  expect(await finding({ config: { shop: 'south-store.myshopify.com' } })).toEqual(other);
   const result = await world.exchange(back, config);
   expect(result).toEqual({
     tokens: {

@@ -189,11 +189,6 @@ describe('the issuer (RFC 9207)', () => {
     },
   );
 
-  test('is refused where the provider has none', async () => {
-    const bend = (url: URL) => signedAgain(world, altered(url, { iss: 'https://north-store.myshopify.com' }));
-    await expectRefused('shopify', bend, 400, 'issuer_mismatch');
-  });
-
   test('is told before a denial is believed', async () => {
     const bend = (url: URL) => altered(url, { iss: 'https://evil.example', error: 'access_denied' });
     await expectRefused('github', bend, 400, 'issuer_mismatch');
@@ -231,11 +226,6 @@ describe('Shopify’s signature', () => {
     ['made before a parameter was added', (url) => appended(url, 'extra', '1')],
     ['made with another code', (url) => altered(url, { code: 'abc' })],
     ['made for another shop', (url) => altered(url, { shop: other })],
-    ['right, but for another shop', (url) => sign(altered(url, { shop: other }))],
-    [
-      'right, but for the shop in upper case',
-      (url) => sign(altered(url, { shop: 'NORTH-STORE.myshopify.com' })),
-    ],
     ['right, but without a shop', (url) => sign(altered(url, { shop: undefined }))],
     ['right, but with the shop twice', (url) => sign(appended(url, 'shop', other))],
     ['right, but with the code twice', (url) => sign(appended(url, 'code', 'abc'))],
