@@ -15,7 +15,10 @@ export function returnTo(config: Config, value: string | undefined): string {
   throw invalidInput('return_to', 'return_to must be an absolute URL on the Cockpit’s origin.');
 }
 
-/** `return_to` with the flow's outcome; whatever it says of code, state or outcome itself is dropped. */
+/**
+ * `return_to` with the flow's outcome; whatever it says of code, state or outcome itself is dropped. A browser carries
+ * the fragment of a provider's redirect on to the page unless ours has one of its own (RFC 9700 section 4.1.3).
+ */
 export function outcomeUrl(
   page: string,
   outcome: { provider: string; status: 'connected' | 'error'; error?: string },
@@ -23,5 +26,6 @@ export function outcomeUrl(
   const url = new URL(page);
   for (const name of ['code', 'state', 'provider', 'status', 'error']) url.searchParams.delete(name);
   for (const [name, value] of Object.entries(outcome)) url.searchParams.set(name, value);
+  if (url.hash === '') url.hash = '#_';
   return url.href;
 }

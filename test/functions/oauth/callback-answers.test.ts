@@ -288,7 +288,7 @@ describe('an answer that is good', () => {
     const url = await callbackUrl(client, 'github');
     const [name = ''] = client.cookies.keys();
     const reply = await present(client, url, { json: false });
-    expect(reply.headers.get('location')).toBe(`${world.url}/cockpit?provider=github&status=connected`);
+    expect(reply.headers.get('location')).toBe(`${world.url}/cockpit?provider=github&status=connected#_`);
     expect(reply.headers.getSetCookie()).toEqual([expect.stringMatching(`^${name}=; Max-Age=0; Path=/`)]);
     expect(client.cookies.size).toBe(0);
   });

@@ -168,3 +168,44 @@ describe('an issuer that a provider tells one day, of which we know none,', () =
     expect(await lineOf(reply)).not.toHaveProperty('unknown_issuer');
   });
 });
+
+describe('the fragment that Facebook puts behind its redirect', () => {
+  /** Where a browser arrives: the former fragment goes on unless the new address has one (Fetch, RFC 9110 10.2.2). */
+  const landing = (from: URL, reply: Reply) => {
+    const location = reply.headers.get('location') ?? '';
+    return new URL(location.includes('#') ? location : location + from.hash);
+  };
+
+  test.each([
+    ['connected', (url: URL) => url, { status: 'connected' }],
+    [
+      'not connected',
+      (url: URL) => altered(url, { code: undefined, error: 'access_denied' }),
+      { status: 'error', error: 'access_denied' },
+    ],
+  ])('landed on our page with who was %s', async (_, bend, said) => {
+    const { client } = await newcomer(world);
+    const url = bend(await callbackUrl(client, 'meta'));
+    url.hash = '#_=_';
+    const reply = await present(client, url, { json: false });
+    const page = landing(url, reply);
+    expect(page.hash).not.toContain('_=_');
+    expect(outcome(reply)).toEqual({ provider: 'meta', ...said });
+    expect(page.href).toBe(`${world.url}/cockpit?${new URLSearchParams({ provider: 'meta', ...said })}#_`);
+  });
+
+  test.each([
+    ['#top', '#top'],
+    ['#/connectors?tab=1', '#/connectors?tab=1'],
+    ['#', '#_'],
+    ['?tab=1', '#_'],
+  ])('gives way to the one of return_to: %s', async (end, hash) => {
+    const { client } = await newcomer(world);
+    const query = { return_to: `${world.url}/cockpit${end}` };
+    const url = await callbackUrl(client, 'meta', { query });
+    url.hash = '#_=_';
+    const reply = await present(client, url, { json: false });
+    expect(landing(url, reply).hash).toBe(hash);
+    expect(outcome(reply)).toMatchObject({ provider: 'meta', status: 'connected' });
+  });
+});
