@@ -32,7 +32,8 @@ export const stripe = {
       name: 'api_key',
       label: 'Restricted key',
       required: true,
-      pattern: '(sk|rk)_(live|test)_[A-Za-z0-9]{16,247}',
+      // rkcs_: of a claimable sandbox.
+      pattern: '(sk|rk|rkcs)_(live|test)_[A-Za-z0-9]{16,247}',
       help: 'In the Stripe Dashboard under Developers, API keys, choose Create restricted key: Read for Accounts, Balance, Charges, Customers, Events, Invoices, PaymentIntents, Plans, Prices, Products and Subscriptions, Write for Webhook Endpoints.',
     },
     refuse: (key) => notUsable.find(([prefix]) => key.startsWith(prefix))?.[1],

@@ -14,18 +14,21 @@ const odd = { api_key: 'rk_test_x', config: {} };
 const refusal = (message: string, more = {}) =>
   JSON.stringify({ error: { message, type: 'invalid_request_error', ...more } });
 
-test.each([{}, { mode: 'live' }, { kind: 'secret' }, { kind: 'secret', mode: 'live' }])(
-  'a key of %o shows its account',
-  async (options: Record<string, string>) => {
-    const key = world.issue(options);
-    expect(fits(stripe.auth.key, key.api_key)).toBe(true);
-    expect(stripe.auth.refuse(key.api_key)).toBeUndefined();
-    expect(await world.ask(key)).toEqual({
-      status: 200,
-      finding: { finding: 'works', account: key.account },
-    });
-  },
-);
+test.each([
+  {},
+  { mode: 'live' },
+  { kind: 'claimable' },
+  { kind: 'secret' },
+  { kind: 'secret', mode: 'live' },
+])('a key of %o shows its account', async (options: Record<string, string>) => {
+  const key = world.issue(options);
+  expect(fits(stripe.auth.key, key.api_key)).toBe(true);
+  expect(stripe.auth.refuse(key.api_key)).toBeUndefined();
+  expect(await world.ask(key)).toEqual({
+    status: 200,
+    finding: { finding: 'works', account: key.account },
+  });
+});
 
 test('a restricted key that may not read the account works: the refusal names the account', async () => {
   const key = world.issue({ account: 'false' });
@@ -125,6 +128,8 @@ test('what cannot be a key is refused before any call', () => {
     'rk_live_',
     `rk_${random}`,
     `rk_prod_${random}`,
+    `rkcs_${random}`,
+    `skcs_test_${random}`,
     `rk_live_${random}\n`,
     `Bearer rk_live_${random}`,
     `rk_live_${'a'.repeat(248)}`,

@@ -9,6 +9,7 @@ import {
 } from '../../support/callbacks.ts';
 import type { Reply } from '../../support/client.ts';
 import { connectByOAuth, present } from '../../support/flows.ts';
+import { connect, issueKey } from '../../support/keys.ts';
 import { newcomer } from '../../support/newcomer.ts';
 import { openWorld } from '../../support/open-world.ts';
 import { until } from '../../support/trips.ts';
@@ -207,5 +208,27 @@ describe('the fragment that Facebook puts behind its redirect', () => {
     const reply = await present(client, url, { json: false });
     expect(landing(url, reply).hash).toBe(hash);
     expect(outcome(reply)).toMatchObject({ provider: 'meta', status: 'connected' });
+  });
+});
+
+describe('a key of a claimable sandbox (rkcs_)', () => {
+  test('was refused unasked: Stripe is asked, and it is connected', async () => {
+    const { client } = await newcomer(world);
+    const key = issueKey(world, 'stripe', { kind: 'claimable' });
+    expect(key.api_key).toMatch(/^rkcs_test_/);
+    const reply = await connect(client, 'stripe', key);
+    expect(reply.status, reply.text).toBe(201);
+    expect(reply.body).toMatchObject({ status: 'connected', account: key.account });
+    expect((await client.post('/api/connectors/stripe/test')).body.status).toBe('connected');
+  });
+
+  test('was refused unasked where Stripe does not know it: it is refused by Stripe', async () => {
+    const { client, connections } = await newcomer(world);
+    const { api_key } = issueKey(world, 'stripe', { kind: 'claimable' });
+    const unknown = api_key.slice(0, -1) + (api_key.endsWith('a') ? 'b' : 'a');
+    const reply = await connect(client, 'stripe', { api_key: unknown, config: {} });
+    expect([reply.status, reply.body.code], reply.text).toEqual([422, 'invalid_credential']);
+    expect(world.gateway.count('stripe')).toBe(1);
+    expect(await connections()).toEqual([]);
   });
 });

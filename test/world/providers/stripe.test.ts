@@ -77,6 +77,7 @@ describe('keys', () => {
     const keys = [issue(), issue({ kind: 'secret', mode: 'live' })];
     expect(keys[0]?.api_key).toMatch(/^rk_test_[A-Za-z0-9]{99}$/);
     expect(keys[1]?.api_key).toMatch(/^sk_live_[A-Za-z0-9]{99}$/);
+    expect(issue({ kind: 'claimable', mode: 'live' }).api_key).toMatch(/^rkcs_test_[A-Za-z0-9]{99}$/);
     expect(keys[0]?.account).toEqual({ id: expect.stringMatching(/^acct_\w{16}$/), name: 'Acme Inc' });
     expect(keys[1]?.account).toEqual(keys[0]?.account);
     expect(keys.every(({ api_key }) => context.secrets.has(api_key))).toBe(true);

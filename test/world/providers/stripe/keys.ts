@@ -71,19 +71,22 @@ export function modeOf(store: Store, account: string): KeyRecord['mode'] {
 }
 
 /**
- * Makes a key. `kind`: restricted (default) or secret; `mode`: test (default) or live; `permissions`: names
+ * Makes a key. `kind`: restricted (default), claimable (the restricted key of a claimable sandbox, always of test
+ * mode) or secret; `mode`: test (default) or live; `permissions`: names
  * with commas; `account`: 'false' leaves out the permission for /v1/account; `expired`: 'true' makes a dead
  * one; `ipLimited`: 'true' lets nobody here use it; `accountId` and `name`: an account other than Acme Inc.
  */
 export function createKey(context: SimulatorContext, options: Record<string, string> = {}): IssuedKey {
   const { store, now, secret } = context;
   const kind = options.kind === 'secret' ? 'secret' : 'restricted';
-  const mode = options.mode === 'live' ? 'live' : 'test';
+  const isClaimable = options.kind === 'claimable';
+  const mode = options.mode === 'live' && !isClaimable ? 'live' : 'test';
+  const prefix = isClaimable ? 'rkcs' : kind === 'secret' ? 'sk' : 'rk';
   const account = findOrCreateAccount(context, options);
   const permissions = (options.permissions ?? PERMISSIONS).split(',').filter((name) => name !== '');
   if (options.account !== 'false') permissions.push(ACCOUNT_READ);
   const sequence = nextSequence(store);
-  const key = secret(`${kind === 'secret' ? 'sk' : 'rk'}_${mode}_${randomLetters(99)}`);
+  const key = secret(`${prefix}_${mode}_${randomLetters(99)}`);
   const alive = options.expired !== 'true';
   const ipLimited = options.ipLimited === 'true';
   const record: KeyRecord = { sequence, key, kind, mode, account: account.id, permissions, alive, ipLimited };
@@ -147,7 +150,7 @@ export function demandAccount(record: KeyRecord): void {
 
 /** A key as error messages show it. */
 export function mask(key: string, shown: number): string {
-  const [prefix = ''] = /^[a-z]{2}_(test|live)_/.exec(key) ?? [];
+  const [prefix = ''] = /^[a-z]{2,4}_(test|live)_/.exec(key) ?? [];
   const rest = key.slice(prefix.length);
   const tail = rest.length > shown ? rest.slice(-shown) : '';
   return prefix + '*'.repeat(rest.length - tail.length) + tail;
