@@ -2,6 +2,7 @@ import { Hono } from 'hono';
 import { cors } from 'hono/cors';
 import { allowedOrigins } from '../lib/config.ts';
 import type { AppEnv } from '../lib/http/app.ts';
+import { finishing } from '../lib/http/finishing.ts';
 import { methodsAt } from '../lib/http/methods.ts';
 import { respondToError } from '../lib/http/problem-response.ts';
 import { requestLog } from '../lib/http/request-log.ts';
@@ -53,7 +54,7 @@ app.route(
 );
 
 export default {
-  fetch: app.fetch,
+  fetch: finishing(app.fetch),
   scheduled: onCron,
   queue: onQueue,
 } satisfies ExportedHandler<Env>;
