@@ -36,6 +36,29 @@ create table if not exists sessions (
 );
 create index if not exists sessions_by_user on sessions (user_id);
 
+-- Whose something is: a row of a user, in a brand's scope or in their own. `loss` says since what it is nobody's any
+-- more: `owner_gone`, `brand_gone` or `membership_ended`; null while its owner is there. `tenant_id` is who is told of
+-- it: the brand's team; without a brand the only team that the user is in, or else the user alone. Every statement over
+-- connections, webhooks and events asks here. It is put into the statement's own plan, as joins by primary key.
+create or replace function owner_of(of_user uuid, of_brand uuid)
+returns table (loss text, tenant_id uuid) language sql stable as $$
+  select
+    case
+      when u.id is null then 'owner_gone'
+      when of_brand is not null and b.id is null then 'brand_gone'
+      when of_brand is not null and m.user_id is null then 'membership_ended'
+    end,
+    case when of_brand is not null then b.team_id
+      else coalesce(
+        (select case when count(*) = 1 then min(t.team_id::text)::uuid end from team_members t where t.user_id = of_user),
+        u.id
+      ) end
+  from (values (1)) as one (n)
+  left join users u on u.id = of_user
+  left join brands b on b.id = of_brand
+  left join team_members m on m.team_id = b.team_id and m.user_id = of_user
+$$;
+
 -- A tenant's data keys, wrapped by KMS. The tenant is the team, or the user who belongs to none. Deleting a
 -- tenant's rows makes everything it ever sealed unreadable.
 create table if not exists data_keys (
@@ -63,7 +86,8 @@ create table if not exists connections (
   status text not null check (status in ('connected', 'reauthorization_required', 'disconnected')),
   account_id text not null,
   account_name text,
-  grant_id text not null, -- what ends at the provider together: the account of a sign-in, a key by its keyed hash
+  grant_id text not null, -- `identity` of the row in `grants` that it lives on
+  credential_id text, -- keyed hash of the access token or key: two rows that hold the same one are known by it
   scopes text[] not null default '{}',
   missing_scopes text[] not null default '{}',
   config jsonb not null default '{}',
@@ -74,6 +98,7 @@ create table if not exists connections (
   expires_at timestamptz,
   refresh_token_expires_at timestamptz,
   refresh_at timestamptz, -- when it is due for a refresh
+  check_at timestamptz, -- when the provider is asked whether it works still, where no refresh finds out
   reauthorize_by timestamptz,
   expiring_told timestamptz, -- the reauthorize_by that its owner was told of
   previous_refresh_token bytea, -- envelope: what the standing one came in place of, until that has worked once
@@ -99,18 +124,77 @@ alter table connections add column if not exists previous_refresh_token bytea;
 alter table connections add column if not exists lease_id uuid;
 alter table connections add column if not exists lease_until timestamptz;
 alter table connections add column if not exists failures integer not null default 0;
+-- Tables from before grants were rows of their own.
+alter table connections add column if not exists credential_id text;
+alter table connections add column if not exists check_at timestamptz;
+update connections set check_at = now() + random() * interval '1 day'
+where status = 'connected' and refresh_at is null and check_at is null;
 drop index if exists connections_by_account;
 create index if not exists connections_by_brand on connections (brand_id) where brand_id is not null;
 create index if not exists connections_by_grant on connections (provider, grant_id) where status <> 'disconnected';
 create index if not exists connections_by_data_key on connections (data_key_id);
--- The cron reads no more than these two.
+-- Who has an account by a key: there may be another hash of the very same one.
+create index if not exists connections_by_key_account on connections (provider, account_id)
+  where type = 'api_key' and status = 'connected';
+-- What the cron reads of connections: no more than these, and a part of all in turn.
 drop index if exists connections_due;
 drop index if exists connections_by_refresh;
 create index if not exists connections_by_due on connections (refresh_at) include (id, provider) where refresh_at is not null;
 create index if not exists connections_by_ending on connections (reauthorize_by) include (id, expiring_told)
   where reauthorize_by is not null and status = 'connected';
+create index if not exists connections_by_check on connections (check_at) include (id) where check_at is not null;
+create index if not exists connections_by_last_refresh on connections (refresh_token_expires_at) include (id)
+  where refresh_token_expires_at is not null and status = 'connected';
 -- Whom a provider's app in order again is good news for: asked at every refresh, and hardly ever anybody.
 create index if not exists connections_refused on connections (provider) where last_error_code = 'client_refused';
+
+-- What a provider ends as a whole, whoever's connections live on it: an installation, a person's authorization of our
+-- app, a pasted key. The row is what is locked while it is decided who is the last; one that is missing is made anew.
+create table if not exists grants (
+  provider text not null,
+  identity text not null, -- by which the provider knows it, with our client's id; of keys and single tokens a keyed hash
+  ended_at timestamptz, -- when the provider has confirmed its end: what was asked for before that ended with it
+  ending_until timestamptz, -- the provider is being asked to end it: what is connected meanwhile may end with it
+  ending_by uuid, -- for which row in revocations
+  primary key (provider, identity)
+);
+create index if not exists grants_ended on grants (ended_at) where ended_at is not null;
+
+-- Holds a grant until the transaction ends, and tells how it stands once it is held: others may have ended or joined
+-- while it was waited for, which the snapshot of the calling statement does not see. `others` counts the connections
+-- that live on it, but for one; `twins` those of them that hold the very credential, `unsure` those of which that is not
+-- known. With `ending` (the id of a row in revocations) and `ending_seconds` it is marked as being ended by that where
+-- nobody else lives on it; `is_ending` says that another is at it.
+drop function if exists hold_grant(text, text, uuid, text, integer);
+create or replace function hold_grant(
+  of_provider text, of_identity text, but_for uuid, of_credential text, ending uuid, ending_seconds integer
+) returns table (ended_at timestamptz, is_ending boolean, others integer, twins integer, unsure integer)
+language plpgsql set lock_timeout = '3500ms' as $$
+#variable_conflict use_column
+declare
+  held grants;
+  living integer;
+  same integer;
+  unknown integer;
+begin
+  loop
+    insert into grants (provider, identity) values (of_provider, of_identity) on conflict do nothing;
+    select * into held from grants g where g.provider = of_provider and g.identity = of_identity for update;
+    exit when found;
+  end loop;
+  select count(*), count(*) filter (where c.credential_id = of_credential),
+    count(*) filter (where c.credential_id is null or of_credential is null) into living, same, unknown
+  from connections c cross join lateral owner_of(c.user_id, c.brand_id) o
+  where c.provider = of_provider and c.grant_id = of_identity and c.status = 'connected' and o.loss is null
+    and c.id is distinct from but_for;
+  is_ending := coalesce(held.ending_until > clock_timestamp(), false) and held.ending_by is distinct from ending;
+  if ending_seconds is not null and living = 0 and not is_ending then
+    update grants g set ending_by = ending, ending_until = clock_timestamp() + make_interval(secs => ending_seconds)
+    where g.provider = of_provider and g.identity = of_identity;
+  end if;
+  return query select held.ended_at, is_ending, living, same, unknown;
+end
+$$;
 
 -- How a provider's app fares as a whole: while it is refused or limited, none of its connections is refreshed.
 create table if not exists provider_states (
@@ -165,6 +249,7 @@ create index if not exists events_received on events (connection_id, received_at
 -- What waits for want of an agent, until infinity.
 create index if not exists events_waiting on events (tenant_id, id)
   where status = 'pending' and last_error = 'no agent';
+create index if not exists events_waiting_in_turn on events (id) where status = 'pending' and last_error = 'no agent';
 -- Rows from before the body of what was acted on could come again.
 update events set body_hash = null
 where body_hash is not null and status in ('kept', 'dead') and type = '' and (
@@ -229,25 +314,29 @@ begin
     select new_id, new_type, c.provider, c.id, c.tenant_id, c.user_id, c.brand_id, c.account_id,
       coalesce(new_occurred_at, now()), new_data, new_topic, new_delivery_id, new_subject, new_body_hash, new_meaning,
       new_status
-    from connections c left join webhooks w on w.connection_id = c.id
-    where c.id = for_connection and c.provider = from_provider and c.status <> 'disconnected'
+    from connections c cross join lateral owner_of(c.user_id, c.brand_id) o
+      left join webhooks w on w.connection_id = c.id
+    where c.id = for_connection and c.provider = from_provider and c.status <> 'disconnected' and o.loss is null
       and (c.config || coalesce(w.facts, '{}')) @> told_facts
     on conflict do nothing
     returning e.id, e.status, true;
   if not found then
     return query
       select null::uuid, null::text, (c.config || coalesce(w.facts, '{}')) @> told_facts
-      from connections c left join webhooks w on w.connection_id = c.id
-      where c.id = for_connection and c.provider = from_provider and c.status <> 'disconnected';
+      from connections c cross join lateral owner_of(c.user_id, c.brand_id) o
+        left join webhooks w on w.connection_id = c.id
+      where c.id = for_connection and c.provider = from_provider and c.status <> 'disconnected' and o.loss is null;
   end if;
 end
 $$;
 
--- When something was done last, or up to when.
+-- When something was done last, or up to when or where.
 create table if not exists marks (
   name text primary key,
-  at timestamptz not null
+  at timestamptz not null,
+  reached uuid -- of what is done in parts: up to which row
 );
+alter table marks add column if not exists reached uuid;
 
 -- States that were presented to a callback: who inserts the row has won (RFC 6749 section 10.12).
 create table if not exists consumed_states (
@@ -257,8 +346,10 @@ create table if not exists consumed_states (
 );
 create index if not exists consumed_states_by_expiry on consumed_states (expires_at);
 
--- Grants that must still be ended at the provider. The envelopes moved here from a connection that is already
--- unusable, and are deleted with the row once the provider has confirmed.
+-- Tokens that are in no connection's row: of a connection that was disconnected or connected anew, and those that a
+-- sign-in has just brought, until it is known whether they are kept. What happens to one is decided when it is due: the
+-- grant is ended where nobody lives on it, else the token alone where the provider can; else it waits here. Deleted once
+-- the provider has confirmed, or with the grant.
 create table if not exists revocations (
   id uuid primary key,
   connection_id uuid not null,
@@ -266,29 +357,33 @@ create table if not exists revocations (
   brand_id uuid,
   tenant_id uuid not null,
   provider text not null,
-  account_id text not null,
-  grant_id text not null,
+  account_id text, -- null while it is not known whose it is
+  grant_id text, -- likewise
+  credential_id text, -- as in `connections`
   config jsonb not null,
   version integer not null,
   data_key_id uuid references data_keys (id) on delete cascade,
   credential bytea not null,
   refresh_token bytea,
   expires_at timestamptz, -- of the access token: once past, the provider's word on it says nothing of the grant
-  under_way_until timestamptz, -- the provider is being asked: what is connected meanwhile may end with the grant
+  under_way_until timestamptz, -- the provider is being asked: it is nobody else's until then
   attempts integer not null default 0,
   next_attempt_at timestamptz not null,
   give_up_at timestamptz not null,
   last_error_code text,
   created_at timestamptz not null default now()
 );
+-- Tables from before tokens without an account waited here.
 alter table revocations add column if not exists grant_id text;
-update revocations set grant_id = account_id where grant_id is null;
-alter table revocations alter column grant_id set not null;
+alter table revocations add column if not exists credential_id text;
+alter table revocations alter column account_id drop not null;
+alter table revocations alter column grant_id drop not null;
 -- Of the account that another has taken the place of: what was registered there, [{id, target}]. Null where the
 -- connection's own row in webhooks tells.
 alter table revocations add column if not exists registered jsonb;
 drop index if exists revocations_by_account;
 create index if not exists revocations_due on revocations (next_attempt_at);
+create index if not exists revocations_given_up on revocations (give_up_at) where give_up_at <> 'infinity';
 create index if not exists revocations_by_data_key on revocations (data_key_id);
 create index if not exists revocations_by_grant on revocations (provider, grant_id);
 
@@ -305,4 +400,4 @@ create table if not exists audit_log (
 );
 create index if not exists audit_log_by_connection on audit_log (connection_id, at);
 create index if not exists audit_log_by_age on audit_log (at);
-create index if not exists audit_log_revoked on audit_log (provider, (detail ->> 'account_id'), at) where action = 'revoked';
+drop index if exists audit_log_revoked;

@@ -9,9 +9,9 @@ export interface Caller {
 }
 
 /**
- * The opening of every statement that works for a caller. `session` holds the user while the session lives;
- * `scope` holds the user, brand, tenant and the teams whose members share the scope, while the user may act
- * in it. Both are empty otherwise, and whatever joins them finds nothing.
+ * The opening of every statement that works for a caller. `session` holds the user while the session lives; `scope`
+ * holds the user, brand and tenant, while the user may act in it: a team, or the user alone who is in none or in
+ * several. Both are empty otherwise, and whatever joins them finds nothing.
  */
 export function callerTables({ sessionId, brandId }: Caller): RawBuilder<unknown> {
   return sql`
@@ -20,17 +20,9 @@ export function callerTables({ sessionId, brandId }: Caller): RawBuilder<unknown
       where s.id = ${sessionId} and s.expires_at > now()
     ),
     scope as (
-      select session.user_id, b.id as brand_id, coalesce(teams.ids[1], session.user_id) as tenant_id, teams.ids as team_ids
-      from session
-      left join brands b on b.id = ${brandId}::uuid
-      cross join lateral (
-        select array(
-          select m.team_id from team_members m
-          where m.user_id = session.user_id and (b.id is null or m.team_id = b.team_id)
-          order by m.team_id
-        ) as ids
-      ) teams
-      where ${brandId}::uuid is null or (b.id is not null and teams.ids[1] is not null)
+      select session.user_id, ${brandId}::uuid as brand_id, owner.tenant_id
+      from session cross join lateral owner_of(session.user_id, ${brandId}::uuid) as owner
+      where owner.loss is null
     )`;
 }
 

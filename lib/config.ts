@@ -31,6 +31,7 @@ const schema = z.object({
   COCKPIT_URL: publicUrl.optional(),
   OAUTH_BROWSER_BINDING: z.enum(['on', 'off']).default('on'),
   STATE_KEY: z.string().min(32),
+  GRANT_KEY: z.string().min(32),
   AGENT_EVENTS_URL: publicUrl.optional(),
   AGENT_EVENTS_SECRET: z.string().startsWith('whsec_').optional(),
   ...databaseSettings.shape,

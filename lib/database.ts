@@ -15,9 +15,6 @@ const DEADLINE_MS = 5_000;
 const ATTEMPTS = 3;
 const BUDGET_MS = 2_000;
 const BACKOFF_MS = 100;
-/** Who waits for a lock, or is stuck with one, gives up before our own deadline: then it is known that nothing ran. */
-const LIMITS = `select set_config('lock_timeout', '1500', true), set_config('statement_timeout', '4000', true),
-  set_config('idle_in_transaction_session_timeout', '5000', true)`;
 
 const compiler = new Kysely<unknown>({
   dialect: {
@@ -62,11 +59,6 @@ export interface Postgres {
    * refuses for a reason of its own, the problem is `unavailable`. No text of the statement leaves.
    */
   rows<Row>(statement: RawBuilder<Row>): Promise<Row[]>;
-  /**
-   * The same for a statement that must see all that others with the same lock have done: both go in one round
-   * trip as a transaction, the lock first, since a statement's snapshot is older than what it waits for.
-   */
-  rowsUnderLock<Row>(lock: string, statement: RawBuilder<Row>): Promise<Row[]>;
 }
 
 /**
@@ -103,21 +95,6 @@ export function postgres(config: DatabaseConfig, meter: Meter, deadlineMs = DEAD
         return (await sql.query(text, parameters, options())) as Row[];
       });
     },
-    rowsUnderLock: <Row>(lock: string, statement: RawBuilder<Row>) => {
-      const { text, parameters } = compile(statement);
-      return attempt(async () => {
-        meter.postgres += 1;
-        const [, , rows] = await sql.transaction(
-          [
-            sql.query(LIMITS),
-            sql.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [lock]),
-            sql.query(text, parameters),
-          ],
-          { isolationLevel: 'ReadCommitted', ...options() },
-        );
-        return rows as Row[];
-      });
-    },
   };
 }
 
@@ -131,7 +108,10 @@ function mayHaveRun(state: string): boolean {
   return state === NO_ANSWER || /^(08|57P)/.test(state);
 }
 
-/** No answer, connection trouble (08), shutting down (57P), serialization (40), no connections left (53). */
+/**
+ * No answer, connection trouble (08), shutting down (57P), serialization (40), no connections left (53), a lock that
+ * others held for too long (55P03).
+ */
 function worthRetrying(state: string): boolean {
-  return state === NO_ANSWER || /^(08|57P|40|53)/.test(state);
+  return state === NO_ANSWER || /^(08|57P|40|53|55P03)/.test(state);
 }

@@ -18,19 +18,21 @@ export async function hold<Result>(
   return { result, answer };
 }
 
-/** The same for its result alone, which may take no request. */
+/** The same for its result alone, which may take no request. `heard` is told each answer on the way. */
 export async function resultOf<Result>(
   dialogue: Dialogue<Result>,
   meter: Meter,
   deadlineMs = DIALOGUE_MS,
+  heard: (answer: Answer) => void = () => undefined,
 ): Promise<Result> {
-  return (await run(dialogue, meter, deadlineMs)).result;
+  return (await run(dialogue, meter, deadlineMs, heard)).result;
 }
 
 async function run<Result>(
   dialogue: Dialogue<Result>,
   meter: Meter,
   deadlineMs = DIALOGUE_MS,
+  heard: (answer: Answer) => void = () => undefined,
 ): Promise<{ result: Result; answer: Answer | undefined }> {
   const until = Date.now() + deadlineMs;
   let step = dialogue.next();
@@ -43,6 +45,7 @@ async function run<Result>(
       step = dialogue.throw(error);
       continue;
     }
+    heard(answer);
     step = dialogue.next(answer);
   }
   return { result: step.value, answer };

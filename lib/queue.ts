@@ -1,15 +1,23 @@
 import * as z from 'zod';
-import { type Unsettled, unsettled } from './connections/unsettled.ts';
+import { type Obtained, obtained } from './grants/obtained-message.ts';
 import { type Renewed, renewed } from './refresh/renewed.ts';
 import type { Services } from './services.ts';
 
 /**
- * What goes through the queues: pointers to rows that know the rest, and what PostgreSQL did not take: a token
- * without a row, a refresh that is not written yet.
+ * What goes through the queues: pointers to rows that know the rest, and what PostgreSQL did not take: tokens that a
+ * sign-in has brought, a refresh that is not written yet.
  */
 export const message = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('revocation'), id: z.guid() }),
-  unsettled,
+  obtained,
+  z.object({ kind: z.literal('check'), ids: z.array(z.guid()) }),
+  /** A sign-in has brought tokens of a grant that others live on, and changed theirs; `id` is who has kept them. */
+  z.object({
+    kind: z.literal('joined'),
+    provider: z.string(),
+    grant_id: z.string(),
+    id: z.guid().nullable(),
+  }),
   z.object({ kind: z.literal('refresh'), ids: z.array(z.guid()) }),
   renewed,
   z.object({ kind: z.literal('event'), ids: z.array(z.guid()) }),
@@ -44,12 +52,36 @@ export async function sendWebhooks({ env }: Services, ids: readonly string[]): P
     await env.WEBHOOKS.sendBatch(messages.slice(at, at + 100));
 }
 
-/** Seconds before a token is first settled; the queue's own retry delay follows. */
-const UNSETTLED_DELAY = 5;
+/** Seconds before obtained tokens are written again; the queue's own retry delay follows. */
+const OBTAINED_DELAY = 5;
 
-/** Sends a token whose row may or may not stand; soon PostgreSQL may answer again. */
-export async function sendUnsettled({ env }: Services, token: Unsettled): Promise<void> {
-  await env.REVOCATIONS.send(z.encode(message, token), { delaySeconds: UNSETTLED_DELAY });
+/** Sends tokens that stand in no row; whoever reads them after `delaySeconds` writes one. */
+export async function sendObtained(
+  { env }: Services,
+  tokens: Obtained,
+  delaySeconds = OBTAINED_DELAY,
+): Promise<void> {
+  await env.REVOCATIONS.send(z.encode(message, tokens), { delaySeconds });
+}
+
+/** Few enough that a slow provider does not keep the others waiting for long. */
+const CHECKS_PER_MESSAGE = 20;
+
+/** Sends the ids of connections whose provider is to be asked whether they work still. */
+export async function sendChecks({ env }: Services, ids: readonly string[]): Promise<void> {
+  const messages: { body: unknown }[] = [];
+  for (let at = 0; at < ids.length; at += CHECKS_PER_MESSAGE) {
+    messages.push({ body: { kind: 'check', ids: ids.slice(at, at + CHECKS_PER_MESSAGE) } });
+  }
+  for (let at = 0; at < messages.length; at += 100) await env.CHECKS.sendBatch(messages.slice(at, at + 100));
+}
+
+/** Has a grant looked at that a sign-in has brought tokens of; what is lost of it is found out by refreshes and checks. */
+export async function sendJoined(
+  { env }: Services,
+  joined: { provider: string; grant_id: string; id: string | null },
+): Promise<void> {
+  await env.CHECKS.send({ kind: 'joined', ...joined }).catch(() => undefined);
 }
 
 /** Each takes two to three of the 10,000 subrequests that an invocation may make. */

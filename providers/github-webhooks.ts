@@ -184,6 +184,8 @@ export const repositoryHooks = {
 /** The App has one webhook for all its installations: https://docs.github.com/en/apps/creating-github-apps/registering-a-github-app/using-webhooks-with-github-apps */
 export const appWebhook = {
   ...common,
+  // Who may see which repository changes without a word to the App.
+  everySeconds: 3_600,
   clientSecrets: ({ settings }) => [settings.APP_WEBHOOK_SECRET, settings.APP_WEBHOOK_SECRET_BEFORE],
   missedByApp: {
     assertion: appAssertion,

@@ -41,6 +41,8 @@ const signIn = {
       yield tokenRequest(client, { code, redirect_uri: redirectUri, code_verifier: codeVerifier }),
     );
   },
+  // https://docs.github.com/en/apps/oauth-apps/using-oauth-apps/authorizing-oauth-apps: ten tokens a person, app and scopes.
+  grant: { of: 'account', anotherSignIn: 'adds', atMost: 10 },
   // https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/refreshing-user-access-tokens
   refresh: {
     *request({ client, token }) {

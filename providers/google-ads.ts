@@ -19,6 +19,7 @@ const adwords = 'https://www.googleapis.com/auth/adwords';
 
 /** An empty list is left out. */
 const accessible = z.object({ resourceNames: z.array(z.string()).default([]) });
+const identified = z.object({ id_token: z.string() });
 const userinfo = z.object({
   sub: z.string().min(1),
   email: z.string().nullish(),
@@ -60,20 +61,24 @@ export const googleAds = {
     scopes: ['openid', 'https://www.googleapis.com/auth/userinfo.email', adwords],
     scopeSeparator: ' ',
     pkce: true,
+    grant: { of: 'account', anotherSignIn: 'adds' },
     *exchange({ client, code, codeVerifier, redirectUri }) {
-      const result = readTokenResponse(
-        yield postForm(tokenEndpoint, {
-          grant_type: 'authorization_code',
-          client_id: client.id,
-          client_secret: client.secret,
-          code,
-          code_verifier: codeVerifier,
-          redirect_uri: redirectUri,
-        }),
-      );
-      return 'tokens' in result && result.tokens.refreshToken === undefined
-        ? { error: 'no_refresh_token' }
-        : result;
+      const answer = yield postForm(tokenEndpoint, {
+        grant_type: 'authorization_code',
+        client_id: client.id,
+        client_secret: client.secret,
+        code,
+        code_verifier: codeVerifier,
+        redirect_uri: redirectUri,
+      });
+      const result = readTokenResponse(answer);
+      const account = subjectOf(answer);
+      const known = account === undefined ? {} : { account };
+      if (!('tokens' in result)) {
+        return result.brought ? { ...result, brought: { ...result.brought, ...known } } : result;
+      }
+      const tokens = { ...result.tokens, ...known };
+      return tokens.refreshToken === undefined ? { error: 'no_refresh_token', brought: tokens } : { tokens };
     },
     refresh: {
       *request({ client, token }) {
@@ -127,6 +132,22 @@ export const googleAds = {
   capabilities: [],
   webhookEvents: [],
 } satisfies Provider;
+
+/**
+ * Whose sign-in it was, as the ID token tells (OpenID Connect Core section 2). It came from the token endpoint itself,
+ * which stands for it as its signature would (section 3.1.3.7).
+ */
+function subjectOf({ json }: Answer): string | undefined {
+  const payload = identified.safeParse(json).data?.id_token.split('.')[1] ?? '';
+  try {
+    const bytes = Uint8Array.from(atob(payload.replaceAll('-', '+').replaceAll('_', '/')), (each) =>
+      each.charCodeAt(0),
+    );
+    return userinfo.safeParse(JSON.parse(new TextDecoder().decode(bytes))).data?.sub;
+  } catch {
+    return undefined;
+  }
+}
 
 /**
  * Apps that have one keep sending it; since 2026-09-09 no new ones are made, and the client's project decides:

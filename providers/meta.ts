@@ -64,6 +64,7 @@ export const meta = {
     scopeSeparator: ',',
     // Documented for OpenID Connect alone, as a test.
     pkce: false,
+    grant: { of: 'account', anotherSignIn: 'adds' },
     *exchange({ client, code, redirectUri }) {
       const first = tokens(
         yield postForm(`${graph}/oauth/access_token`, {
@@ -73,11 +74,18 @@ export const meta = {
           code,
         }),
       );
-      const lasts = !('tokens' in first) || (first.tokens.expiresIn ?? MONTH) >= MONTH;
-      return lasts ? first : yield* longLived({ client, token: first.tokens.accessToken });
+      if (!('tokens' in first) || (first.tokens.expiresIn ?? MONTH) >= MONTH) return first;
+      try {
+        const second = yield* longLived({ client, token: first.tokens.accessToken });
+        return 'tokens' in second ? second : { ...second, brought: second.brought ?? first.tokens };
+      } catch {
+        // No answer came, and the first one lives.
+        return { error: 'no_long_lived_token', brought: first.tokens };
+      }
     },
     // There are no refresh tokens: a token that still lives is exchanged for one that may live longer.
-    refresh: { request: longLived, reuse: 'always', everySeconds: 86_400, dead: ['invalid_grant'] },
+    // Daily, and soon enough that an end is known within a day.
+    refresh: { request: longLived, reuse: 'always', everySeconds: 82_800, dead: ['invalid_grant'] },
     clientErrors: ['invalid_client', 'redirect_uri_mismatch'],
     // Whoever may manage ads may read them.
     covers: (granted, asked) => granted.includes(asked) || granted.includes('ads_management'),

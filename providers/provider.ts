@@ -108,6 +108,7 @@ export interface OAuth2 {
   /** Whether a callback with neither code nor error is how a person's no is told. */
   deniesWithoutCode?: true;
   callbackSignature?: CallbackSignature;
+  grant: Grant;
   /** Exchanges the code for tokens (RFC 6749 section 4.1.3). */
   exchange: (code: CodeExchange) => Dialogue<TokenResult>;
   /** Absent where tokens never end, or end for good. */
@@ -118,6 +119,22 @@ export interface OAuth2 {
   covers?: (granted: readonly string[], asked: string) => boolean;
 }
 
+/** What the provider ends as a whole, and what sign-ins do to the tokens that it has given for it. */
+export interface Grant {
+  /**
+   * What it is one of: the account that was signed in to, whatever tokens there are for it; or the token, where each
+   * ends for itself alone.
+   */
+  of: 'account' | 'token';
+  /**
+   * What another sign-in does to the tokens before it: it adds one beside them, brings the same one again, or takes
+   * the refresh tokens before it away while their access tokens live on.
+   */
+  anotherSignIn: 'adds' | 'repeats' | 'replaces';
+  /** Tokens without an end that there are at most; one more silently ends another. */
+  atMost?: number;
+}
+
 /** How an access token is renewed (RFC 6749 section 6). */
 export interface Refresh {
   request: (grant: RefreshGrant) => Dialogue<TokenResult>;
@@ -126,8 +143,6 @@ export interface Refresh {
    * and the old one works until that is used (so a lost answer can be asked for again), or never.
    */
   reuse: 'always' | 'until_successor_used' | 'never';
-  /** Whether the provider keeps one pair of tokens a grant, so that another sign-in takes an earlier one's away. */
-  onePairPerGrant?: true;
   /** Whether tokens are asked for at each account's own host: a limit there is that account's alone. */
   isAccounts?: true;
   /** Seconds after which it is renewed, however long it would live. */
@@ -178,15 +193,18 @@ export interface Tokens {
   refreshTokenExpiresIn?: number;
   /** Absent where the answer does not tell. */
   scopes?: string[];
+  /** The account that the grant is of, where the answer tells before anybody asks. */
+  account?: string;
 }
 
+/** `brought` is what came all the same, and lives at the provider: it cannot be kept, and is to be ended. */
 export type TokenResult =
   | { tokens: Tokens }
   /** As in RFC 6749 section 5.2, with a sentence for a person where there is more to say. */
-  | { error: string; detail?: string }
+  | { error: string; detail?: string; brought?: Tokens }
   /** Too many requests; seconds to wait where the provider tells. */
-  | { limited: number | undefined }
-  | { unreadable: true };
+  | { limited: number | undefined; brought?: Tokens }
+  | { unreadable: true; brought?: Tokens };
 
 export interface HttpRequest {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -260,6 +278,8 @@ export interface RevocationRequest {
   request: (access: Access) => HttpRequest;
   /** Whether the answer means that access has ended, now or before. */
   ended: (answer: Answer) => boolean;
+  /** Whether it says so of a token that had ended before, which says nothing of others on its grant; no 2xx unless said. */
+  endedBefore?: (answer: Answer) => boolean;
 }
 
 /** How a provider tells what happens there. */
@@ -271,6 +291,8 @@ export interface Webhooks {
   clientSecrets?: (client: OAuthClient) => (string | undefined)[];
   /** Whether all that was registered goes with the grant. */
   endsWithGrant?: true;
+  /** Seconds after which what stands is looked at again; a day unless said. */
+  everySeconds?: number;
   /** Where a connection's owner chooses what is watched: what there is to choose from, a page at a time. */
   choices?: (access: Access, page: number) => Dialogue<Choices>;
   /** What a rightly signed delivery says; undefined where it is none that this provider sends. */
@@ -447,7 +469,21 @@ export function readTokenResponse(answer: Answer): TokenResult {
   if (error.success) return { error: error.data.error };
   const tokens = tokenResponse.safeParse(answer.json);
   const bearer = tokens.success && (tokens.data.token_type ?? 'bearer').toLowerCase() === 'bearer';
-  return answer.status === 200 && bearer ? { tokens: toTokens(tokens.data) } : { unreadable: true };
+  if (answer.status === 200 && bearer) return { tokens: toTokens(tokens.data) };
+  return { unreadable: true, ...broughtBy(answer) };
+}
+
+const anyToken = z.object({
+  access_token: z.string().min(1),
+  refresh_token: z.unknown().transform(text).optional(),
+});
+
+/** The tokens in an answer that is odd in another way. */
+export function broughtBy({ json }: Answer): { brought?: Tokens } {
+  const { data } = anyToken.safeParse(json);
+  if (!data) return {};
+  const { access_token: accessToken, refresh_token: refreshToken } = data;
+  return { brought: { accessToken, ...(refreshToken !== undefined && { refreshToken }) } };
 }
 
 /** Scopes as answers and headers list them, between commas or spaces. */

@@ -77,9 +77,14 @@ export const shopify = {
       timestamp: { parameter: 'timestamp', tolerance: 90 },
       bound: ['shop'],
     },
+    // One pair of tokens an app and shop: https://shopify.dev/docs/apps/build/authentication-authorization/access-tokens/offline-access-tokens
+    grant: { of: 'account', anotherSignIn: 'replaces' },
     *exchange({ client, code, config }) {
       // Tokens that do not expire stop working for public apps on 2027-01-01.
-      return tokens(yield tokenRequest(config, client, { code, expiring: '1' }));
+      const result = tokens(yield tokenRequest(config, client, { code, expiring: '1' }));
+      const account = config.shop ?? '';
+      if ('tokens' in result) return { tokens: { ...result.tokens, account } };
+      return result.brought ? { ...result, brought: { ...result.brought, account } } : result;
     },
     refresh: {
       *request({ client, token, config }) {
@@ -89,8 +94,6 @@ export const shopify = {
       },
       // https://shopify.dev/changelog/more-resilient-refreshes-for-expiring-offline-access-tokens
       reuse: 'until_successor_used',
-      // https://shopify.dev/docs/apps/build/authentication-authorization/access-tokens/offline-access-tokens
-      onePairPerGrant: true,
       isAccounts: true,
       dead: ['invalid_grant'],
     },

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import {
   type Answer,
   bearer,
+  broughtBy,
   clientSecretBasic,
   getJson,
   type OAuthClient,
@@ -16,6 +17,11 @@ import {
 /** Every answer is HTTP 200, but for rate limits; `ok` tells success from failure. */
 const failure = z.object({ ok: z.literal(false), error: z.string() });
 const botToken = tokenResponse.extend({ ok: z.literal(true), token_type: z.literal('bot') });
+const installed = z.object({
+  is_enterprise_install: z.boolean().nullish(),
+  team: z.object({ id: z.string().min(1) }).nullish(),
+  enterprise: z.object({ id: z.string().min(1) }).nullish(),
+});
 const identity = z.object({
   ok: z.literal(true),
   team: z.string().nullish(),
@@ -42,6 +48,9 @@ export const slack = {
     scopeSeparator: ',',
     // Turning it on makes the app a public client for good, whose refresh tokens end after 30 days.
     pkce: false,
+    // Without token rotation all installations of a workspace have one and the same bot token; whether one with it
+    // ends another's is not documented.
+    grant: { of: 'account', anotherSignIn: 'repeats' },
     *exchange({ client, code, redirectUri }) {
       return tokens(yield tokenRequest(client, { code, redirect_uri: redirectUri }));
     },
@@ -95,6 +104,7 @@ export const slack = {
       ended: ({ status, json }) =>
         (status === 200 && z.object({ ok: z.literal(true) }).safeParse(json).success) ||
         over.includes(failure.safeParse(json).data?.error ?? ''),
+      endedBefore: ({ json }) => failure.safeParse(json).success,
     },
   },
   tools: [],
@@ -114,7 +124,17 @@ function tokens(answer: Answer): TokenResult {
   if (error === 'user_email_unverified') return { error, detail: unverified };
   if (error !== undefined) return { error };
   const { data } = botToken.safeParse(answer.json);
-  return data ? { tokens: toTokens(data) } : { unreadable: true };
+  const account = installedIn(answer);
+  const known = account === undefined ? {} : { account };
+  if (data) return { tokens: { ...toTokens(data), ...known } };
+  const { brought } = broughtBy(answer);
+  return { unreadable: true, ...(brought && { brought: { ...brought, ...known } }) };
+}
+
+/** The workspace, or the organization that has it for all of its workspaces. */
+function installedIn({ json }: Answer): string | undefined {
+  const { data } = installed.safeParse(json);
+  return (data?.is_enterprise_install ? data.enterprise : data?.team)?.id;
 }
 
 const unverified =

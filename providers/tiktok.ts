@@ -55,6 +55,8 @@ export const tiktok = {
     scopes: ['100', '200', '44'],
     scopeSeparator: ',',
     pkce: false,
+    // Revoking ends one token. Whether another sign-in brings the same one or another beside it is not documented.
+    grant: { of: 'token', anotherSignIn: 'adds' },
     *exchange({ client, code }) {
       return tokens(
         yield postJson(`${api}/oauth2/access_token/`, {

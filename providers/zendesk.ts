@@ -1,5 +1,13 @@
 import * as z from 'zod';
-import { bearer, type Config, getJson, type Provider, postJson, readTokenResponse } from './provider.ts';
+import {
+  bearer,
+  type Config,
+  getJson,
+  type Provider,
+  postJson,
+  type RevocationRequest,
+  readTokenResponse,
+} from './provider.ts';
 
 const me = z.object({
   user: z.object({
@@ -26,6 +34,16 @@ const sentences = new Map(
     invalid_scope: `This OAuth client may not ask for the scope read. Add it to the allowed scopes in ${oauthClients}.`,
   }),
 );
+
+/** https://developer.zendesk.com/api-reference/ticketing/oauth/oauth_tokens/ */
+const endToken: RevocationRequest = {
+  request: ({ credential, config }) => ({
+    method: 'DELETE',
+    url: `https://${config.subdomain}.zendesk.com/api/v2/oauth/tokens/current.json`,
+    headers: { accept: 'application/json', ...bearer(credential) },
+  }),
+  ended: ({ status }) => status === 204 || status === 200 || status === 401 || status === 404,
+};
 
 /** https://developer.zendesk.com/api-reference/introduction/security-and-auth/ */
 export const zendesk = {
@@ -123,15 +141,9 @@ export const zendesk = {
     };
   },
   revocation: {
-    // https://developer.zendesk.com/api-reference/ticketing/oauth/oauth_tokens/
-    grant: {
-      request: ({ credential, config }) => ({
-        method: 'DELETE',
-        url: `https://${config.subdomain}.zendesk.com/api/v2/oauth/tokens/current.json`,
-        headers: { accept: 'application/json', ...bearer(credential) },
-      }),
-      ended: ({ status }) => status === 204 || status === 200 || status === 401 || status === 404,
-    },
+    // The client itself is ended by a person alone; each connection has a token of its own.
+    grant: endToken,
+    token: endToken,
     only: 'client_id',
     help: `Delete the OAuth client in ${oauthClients}; an API token in Admin Center under Apps and integrations, APIs, API tokens. Zendesk lets nobody else do that.`,
   },

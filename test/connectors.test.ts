@@ -75,8 +75,11 @@ describe.each(lives.map((life) => ({ ...life, title: `${life.provider} by ${life
         reauthorize_by: life.ends ? expect.any(String) : null,
       });
       const { webhooks = 0, requests } = life;
+      // What we may have to end is written down before it is kept.
+      // A sign-in's tokens have a row of their own until they are kept; those made from a key wait in the queue.
+      const parks = !life.key;
       expect(trips).toMatchObject({
-        postgres: webhooks > 0 ? 4 : 2,
+        postgres: 2 + (parks ? 1 : 0) + (webhooks > 0 ? 2 : 0),
         provider: requests.connect + webhooks,
       });
       expect(trips.kms).toBeLessThanOrEqual(1);
@@ -87,7 +90,8 @@ describe.each(lives.map((life) => ({ ...life, title: `${life.provider} by ${life
       const { reply, trips } = await tripsOf(world, () => person.at.post(`/api/connectors/${provider}/test`));
       expect(reply.status, reply.text).toBe(200);
       expect(reply.body).toMatchObject({ status: 'connected', account: life.account, last_error: null });
-      expect(trips.provider).toBe(life.requests.test);
+      // Where a token is made from a key it is asked for another, which is claimed, written, and read again.
+      expect(trips).toMatchObject({ postgres: life.tokens ? 5 : 2, provider: life.requests.test });
     });
 
     test('tells somebody who gave too little what is missing', async () => {

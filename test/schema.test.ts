@@ -35,4 +35,12 @@ test('schema.sql brings a database from before grants were told from accounts up
     select gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'github', 'oauth', 'disconnected', '583231'`);
   await applySchema(databases, 'schema_older');
   expect((await run('select grant_id from connections')).rows).toEqual([{ grant_id: '583231' }]);
+  expect(
+    (
+      await run(
+        `select column_name from information_schema.columns
+         where table_name = 'revocations' and is_nullable = 'YES' and column_name like '%\\_id' order by 1`,
+      )
+    ).rows.map((row) => row.column_name),
+  ).toEqual(['account_id', 'brand_id', 'credential_id', 'data_key_id', 'grant_id']);
 });

@@ -1,17 +1,19 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { connectByOAuth } from './support/flows.ts';
 import { brands, openWorld, teams } from './support/open-world.ts';
+import { quiet } from './support/trips.ts';
 
 const world = await openWorld();
 const { ada, grace, mallory } = world;
 
-/** Connects GitHub for somebody; gives the row. */
+/** Connects GitHub for somebody, until nothing more becomes of that; gives the row. */
 async function connect(client: typeof ada, brand?: string) {
   const reply = await connectByOAuth(client, 'github', {
     query: { replace: 'true' },
     ...(brand !== undefined && { brand }),
   });
   expect(reply.status, reply.text).toBe(200);
+  await quiet(world);
   return String(reply.body.id);
 }
 
@@ -24,6 +26,7 @@ const put = (id: string, column: string, from: string, fromColumn = column) =>
 
 /** The envelope no longer belongs to where it stands: nothing is asked of the provider, the log says why. */
 async function expectClosed(client: typeof ada, brand?: string) {
+  await quiet(world);
   world.reset();
   const reply = await client.post('/api/connectors/github/test', brand === undefined ? {} : { brand });
   expect(reply.status, reply.text).toBe(503);

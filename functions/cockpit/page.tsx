@@ -275,6 +275,8 @@ function errorText(code: string | undefined): string {
       return 'You did not approve the access. You can try again whenever you like.';
     case 'account_mismatch':
       return 'You signed in to another account than the one that is connected. Sign in to that one, or choose to replace it.';
+    case 'shop_mismatch':
+      return 'You approved another shop than the one you had entered. Enter that shop’s own address: it stands in the shop’s admin under Settings, Domains.';
     case 'insufficient_scope':
       return 'A permission that is needed was not granted. Connect again and leave all of them on.';
     default:

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { eventJson } from '../../lib/events/body.ts';
 import { readFeed } from '../../lib/events/feed.ts';
 import { endpoint, WITH_SESSION } from '../../lib/http/endpoint.ts';
+import { REASONS } from '../../lib/notices.ts';
 
 const event = z.object({
   id: z.guid(),
@@ -13,7 +14,11 @@ const event = z.object({
   account_id: z.string(),
   occurred_at: z.iso.datetime(),
   received_at: z.iso.datetime(),
-  data: z.unknown().describe('The provider’s payload, untouched.'),
+  data: z
+    .unknown()
+    .describe(
+      `The provider’s payload, untouched. Of the connection’s own events an object with reason, one of ${Object.keys(REASONS).join(', ')}, and action, what the person should do.`,
+    ),
 });
 
 export const events = endpoint(

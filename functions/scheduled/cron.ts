@@ -1,6 +1,9 @@
-import { dueRevocations } from '../../lib/connections/revoke.ts';
+import { queueChecks } from '../../lib/connections/check.ts';
+import { endLost } from '../../lib/connections/lost.ts';
 import { PostgresUnavailable } from '../../lib/database.ts';
-import { dueEvents, wakeWaiting } from '../../lib/events/deliver.ts';
+import { dueEvents } from '../../lib/events/deliver.ts';
+import { wakeWaiting } from '../../lib/events/waiting.ts';
+import { dueRevocations } from '../../lib/grants/revocation.ts';
 import { logJob } from '../../lib/job-log.ts';
 import { sendEvents, sendRevocations, sendWebhooks } from '../../lib/queue.ts';
 import { queueDue } from '../../lib/refresh/due.ts';
@@ -58,8 +61,10 @@ const jobs: Record<string, (services: Services, firing: Firing) => Promise<Recor
     return { queued: due.length };
   },
   missed: async (services) => ({ asked: await recoverMissedByApps(services) }),
+  check: async (services) => ({ queued: await queueChecks(services) }),
   ending: async (services) => ({ told: await tellEndings(services) }),
   sweep,
+  lost: endLost,
 };
 
 /**

@@ -1,7 +1,10 @@
-import { claimRevocation, revokeGrant } from '../../lib/connections/revoke.ts';
-import { settle } from '../../lib/connections/unsettled.ts';
+import { check } from '../../lib/connections/check.ts';
 import { PostgresUnavailable } from '../../lib/database.ts';
 import { deliver } from '../../lib/events/deliver.ts';
+import { endTokens } from '../../lib/grants/end.ts';
+import { onJoined } from '../../lib/grants/joined.ts';
+import { writeObtained } from '../../lib/grants/obtained.ts';
+import { claimRevocation } from '../../lib/grants/revocation.ts';
 import { logJob } from '../../lib/job-log.ts';
 import { message, type Message as QueueMessage } from '../../lib/queue.ts';
 import { refreshBatch } from '../../lib/refresh/batch.ts';
@@ -55,17 +58,18 @@ async function work(services: Services, task: QueueMessage): Promise<Record<stri
         provider_id: task.provider,
         connection_id: task.connection_id,
       };
-    case 'unsettled':
-      return {
-        outcome: await settle(services, task),
-        provider_id: task.provider,
-        connection_id: task.connection_id,
-      };
+    case 'obtained':
+      await writeObtained(services, task, 0);
+      return { outcome: 'written', provider_id: task.provider, connection_id: task.connection_id };
+    case 'check':
+      return check(services, task.ids);
+    case 'joined':
+      return { ...(await onJoined(services, task)), provider_id: task.provider };
     case 'revocation': {
       const row = await claimRevocation(services, task.id);
       if (!row) return { outcome: 'not_due' };
       return {
-        outcome: await revokeGrant(services, row),
+        outcome: await endTokens(services, row),
         provider_id: row.provider,
         connection_id: row.connection_id,
       };

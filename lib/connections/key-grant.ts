@@ -5,8 +5,9 @@ import { requestTokens } from '../oauth/token-request.ts';
 import { Problem } from '../problem.ts';
 import { dueAt, expiryOf } from '../refresh/schedule.ts';
 
-interface KeyTokens {
+export interface KeyTokens {
   credential: string;
+  expiresIn: number | undefined;
   scopes: string[] | undefined;
   expiresAt: Date | undefined;
   refreshAt: Date | undefined;
@@ -32,6 +33,7 @@ export async function tokensOfKey(
   const expiresAt = expiryOf(tokens, true, now);
   return {
     credential: tokens.accessToken,
+    expiresIn: tokens.expiresIn,
     scopes: tokens.scopes,
     expiresAt,
     refreshAt: expiresAt && dueAt({ expiresAt, everySeconds: undefined }, now, Math.random()),

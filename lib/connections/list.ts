@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { type Caller, callerTables, requireScope, type ScopeRow, scopeColumns } from '../access.ts';
 import type { Services } from '../services.ts';
+import { ownerOf } from './living.ts';
 import { type ConnectionRow, connectionColumns, type MaybeConnection } from './row.ts';
 
 export interface OwnedConnection {
@@ -25,12 +26,15 @@ export async function listConnections(
       select ${scopeColumns}, c.*
       from session left join scope on true
       left join lateral (
-        select ${connectionColumns}, owner.name as owner_name
-        from connections c join users owner on owner.id = c.user_id
+        select ${connectionColumns}, u.name as owner_name
+        from connections c join users u on u.id = c.user_id
+          ${ownerOf('c')}
         where ${inBrand} and c.user_id in (
           select scope.user_id
-          union select m.user_id from team_members m where ${whose === 'team'} and m.team_id = any (scope.team_ids)
+          union select m.user_id from team_members m where ${whose === 'team'} and m.team_id = scope.tenant_id
         )
+          -- What somebody in several teams connects without a brand is theirs alone.
+          and (c.user_id = scope.user_id or owner.tenant_id = scope.tenant_id)
       ) c on true
       order by c.provider, c.connected_at, c.id`,
   );

@@ -1,32 +1,45 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { Config, Provider } from '../../providers/provider.ts';
 import { type Caller, callerTables, requireScope, type ScopeRow, scopeColumns } from '../access.ts';
 import { requireClient } from '../catalog.ts';
-import { notice } from '../notices.ts';
+import { letGo, park, sealObtained } from '../grants/obtained.ts';
+import { endsTokens } from '../grants/revocable.ts';
+import { announce, type DeathReason, notice, toldBy, type WithNotices } from '../notices.ts';
 import { Problem } from '../problem.ts';
+import { sendObtained } from '../queue.ts';
 import { freshen, type Used } from '../refresh/on-demand.ts';
 import { isRenewable } from '../refresh/outcome.ts';
 import type { Services } from '../services.ts';
-import { type ConnectionRow, type ConnectionStatus, connectionColumns } from './row.ts';
+import { nextCheck } from './check-times.ts';
+import { deathSets, deathTables } from './death.ts';
+import { type KeyTokens, tokensOfKey } from './key-grant.ts';
+import { isOwned } from './living.ts';
+import { type ConnectionRow, connectionColumns } from './row.ts';
 import { missingScopes } from './scopes.ts';
-import { openCredential, type SealedRow } from './sealed.ts';
+import { bindingOf, openCredential, openKey, type SealedRow } from './sealed.ts';
 import { dataKeyColumns } from './snapshot.ts';
 import { type Verified, verify } from './verify.ts';
 
-/** What the provider's word changes in the row. */
-interface Outcome {
-  status: ConnectionStatus;
-  verified?: Verified;
-  error?: { code: string; message: string };
-}
+/** The provider's word on a credential. */
+type Outcome =
+  | { finding: 'works'; verified: Verified }
+  /** It is taken, and may not do what is needed: that says nothing of whether it lives. */
+  | { finding: 'lacking'; message: string }
+  | { finding: 'dead'; reason: DeathReason & ('invalid_credential' | 'account_mismatch'); message: string };
 
 type TestedRow = SealedRow &
-  Used & { config: Config; account_id: string; scopes: string[]; last_error_code: string | null };
+  Used & {
+    config: Config;
+    account_id: string;
+    grant_id: string;
+    scopes: string[];
+    last_error_code: string | null;
+  };
 
 /**
  * Asks the provider again whether a connection's credential works, and writes down what it says; an access token
- * that has ended is renewed first. Two statements, the probe, at most one call to KMS, and what the renewal takes.
- * Throws `not_connected`, and what keeps the provider from answering; that changes nothing.
+ * that has ended is renewed first, and one that is made from a key in any case, which asks about the key. Two
+ * statements, the probe, at most one call to KMS, and what the renewal takes. Throws `not_connected`, and what keeps the provider from answering; that changes nothing.
  */
 export function retest(services: Services, caller: Caller, provider: Provider): Promise<ConnectionRow> {
   return retestAs(services, provider, () => readOwn(services, caller, provider));
@@ -42,67 +55,105 @@ async function retestAs(
   provider: Provider,
   read: () => Promise<TestedRow>,
 ): Promise<ConnectionRow> {
+  const row = (await retestOnce(services, provider, read)) ?? (await retestOnce(services, provider, read));
+  if (!row) throw new Problem('in_progress', 'This connection was changed meanwhile. Test it again.');
+  return row;
+}
+
+/** Undefined where the row has moved: it was renewed, connected anew or ended, and what was learned is of the past. */
+async function retestOnce(
+  services: Services,
+  provider: Provider,
+  read: () => Promise<TestedRow>,
+): Promise<ConnectionRow | undefined> {
   let sealed = await read();
-  if ((await freshen(services, provider, sealed)) === 'changed') {
+  // What the next token is made from must work, too, however long the last one lives.
+  const isOfKey = provider.auth.type !== 'oauth' && sealed.has_refresh_token;
+  if ((await freshen(services, provider, sealed, isOfKey ? 'asked' : undefined)) === 'changed') {
     sealed = await read();
     // The provider has just said so, and there is nothing to ask.
     if (sealed.status !== 'connected') return standing(services, sealed.connection_id);
   }
-  if (isOver(provider, sealed)) return standing(services, sealed.connection_id);
+  if (isOver(provider, sealed) || (await isKeyOver(services, provider, sealed))) {
+    return standing(services, sealed.connection_id);
+  }
 
   let outcome = await outcomeOf(services, provider, sealed);
-  // A token that is refused may be one that another has come in place of; the grant's own word is what counts. Of
-  // a key each token stands for itself.
+  // A token that is refused may be one that another has come in place of; the grant's own word is what counts.
   if (
-    provider.auth.type === 'oauth' &&
-    outcome.error?.code === 'invalid_credential' &&
-    (await freshen(services, provider, sealed, true)) === 'changed'
+    outcome.finding === 'dead' &&
+    outcome.reason === 'invalid_credential' &&
+    (await freshen(services, provider, sealed, 'refused')) === 'changed'
   ) {
     sealed = await read();
     if (sealed.status !== 'connected') return standing(services, sealed.connection_id);
     outcome = await outcomeOf(services, provider, sealed);
   }
-  const { status, verified, error } = outcome;
-  const scopes = verified?.scopes ?? sealed.scopes;
-  const written = await services.postgres.rows(sql<ConnectionRow>`
+  const row = await write(services, provider, sealed, outcome);
+  await announce(services, row);
+  return row;
+}
+
+async function write(
+  { postgres }: Services,
+  provider: Provider,
+  sealed: TestedRow,
+  outcome: Outcome,
+): Promise<(ConnectionRow & WithNotices) | undefined> {
+  const isDead = outcome.finding === 'dead';
+  const rows = await postgres.rows(sql<ConnectionRow & WithNotices>`
     with before as (
       select status from connections c
       where c.id = ${sealed.connection_id}::uuid and c.version = ${sealed.version}
         -- Where it is being renewed, the refused token may be the one before.
-        and (${status === 'connected'} or c.lease_id is null)
+        and (${!isDead} or c.lease_id is null)
       for update
     ),
     written as (
-      update connections c set
-        status = ${status},
-        account_name = coalesce(${verified?.account.name ?? null}, c.account_name),
-        scopes = coalesce(${verified?.scopes ?? null}::text[], c.scopes),
-        missing_scopes = case when ${verified !== undefined}
-          then ${missingScopes(provider, verified && { ...verified, scopes })}::text[] else c.missing_scopes end,
-        refresh_at = case
-          when ${status !== 'connected'} then null
-          when before.status <> 'connected' and ${isRenewable(provider, sealed.refresh_token !== null)} then now()
-          else c.refresh_at end,
-        last_error_code = ${error?.code ?? null},
-        last_error_message = ${error?.message ?? null},
-        last_error_at = case when ${error !== undefined} then now() end,
-        -- What works past the end that we have reckoned has another, which nobody tells.
-        reauthorize_by = coalesce(${verified?.endsAt ?? null}::timestamptz,
-          case when not ${status === 'connected'} or c.reauthorize_by > now() then c.reauthorize_by end),
-        updated_at = now()
+      update connections c set ${setsOf(provider, sealed, outcome)}
       from before
       where c.id = ${sealed.connection_id}::uuid and c.version = ${sealed.version}
       returning c.*, before.status as status_before
     ),
-    died as (select * from written where status <> 'connected' and status_before = 'connected'),
+    dead as (select * from written where status <> 'connected' and status_before = 'connected'),
     revived as (select * from written where status = 'connected' and status_before <> 'connected'),
     hooks as (update webhooks w set check_at = now(), updated_at = clock_timestamp() from revived where w.connection_id = revived.id),
-    ${notice('died', sql`died`, 'connection.reauthorization_required', sql`jsonb_build_object('reason', n.last_error_code)`)},
-    ${notice('revived', sql`revived`, 'connection.recovered')}
-    select ${connectionColumns} from written c`);
-  // The version has moved: it was connected anew or ended meanwhile, and what was learned is of the past.
-  if (!written[0]) throw new Problem('in_progress', 'This connection was changed meanwhile. Test it again.');
-  return written[0];
+    ${deathTables(sql`dead`, sql`n.last_error_code`)},
+    ${notice('revived', sql`revived`, 'connection.recovered', sql`'works_again'`)}
+    select ${connectionColumns}, ${toldBy('died', 'revived')} as told from written c`);
+  return rows[0];
+}
+
+/** SQL: what the provider's word sets in the row; only its yes makes one work again that it had refused. */
+function setsOf(provider: Provider, sealed: TestedRow, outcome: Outcome): RawBuilder<unknown> {
+  if (outcome.finding === 'dead') {
+    // A second refusal says nothing new: what the first was told with stands.
+    return sealed.status === 'connected'
+      ? deathSets({ code: outcome.reason, message: outcome.message })
+      : sql`last_error_code = ${outcome.reason}, last_error_message = ${outcome.message}, last_error_at = now(), updated_at = now()`;
+  }
+  if (outcome.finding === 'lacking') {
+    return sql`
+      check_at = case when c.status = 'connected' and c.refresh_at is null then ${nextCheck} end,
+      last_error_code = case when c.status = 'connected' then 'insufficient_scope' else c.last_error_code end,
+      last_error_message = case when c.status = 'connected' then ${outcome.message} else c.last_error_message end,
+      last_error_at = case when c.status = 'connected' then now() else c.last_error_at end, updated_at = now()`;
+  }
+  const { verified } = outcome;
+  const canRenew = isRenewable(provider, sealed.refresh_token !== null);
+  const dueAgain = sql`case when before.status <> 'connected' and ${canRenew} then now() else c.refresh_at end`;
+  const scopes = verified.scopes ?? sealed.scopes;
+  return sql`
+    status = 'connected', check_at = case when ${dueAgain} is null then ${nextCheck} end, account_name = coalesce(${verified.account.name}, c.account_name),
+    scopes = coalesce(${verified.scopes ?? null}::text[], c.scopes),
+    missing_scopes = ${missingScopes(provider, { ...verified, scopes })}::text[],
+    refresh_at = ${dueAgain},
+    failures = case when before.status <> 'connected' then 0 else c.failures end,
+    last_error_code = null, last_error_message = null, last_error_at = null,
+    -- What works past the end that we have reckoned has another, which nobody tells.
+    reauthorize_by = coalesce(${verified.endsAt ?? null}::timestamptz,
+      case when c.reauthorize_by > now() then c.reauthorize_by end),
+    updated_at = now()`;
 }
 
 /** A grant that has ended leaves access tokens that work for a while, which make no connection. */
@@ -113,6 +164,48 @@ function isOver({ auth }: Provider, tested: TestedRow): boolean {
     tested.status === 'reauthorization_required' &&
     tested.last_error_code === 'invalid_credential'
   );
+}
+
+/**
+ * Whether the key behind a connection that is not renewed any more is still refused: its last token may live on, and
+ * says nothing of it. The token that is asked for is not kept: what works again is renewed.
+ */
+async function isKeyOver(services: Services, provider: Provider, tested: TestedRow): Promise<boolean> {
+  const { auth } = provider;
+  if (auth.type === 'oauth' || !tested.has_refresh_token || tested.status === 'connected') return false;
+  const key = await openCredential(services, tested, 'refresh_token');
+  try {
+    const { config } = tested;
+    const tokens = await tokensOfKey(provider, auth, { key, config, now: Date.now() }, services.meter);
+    if (tokens) await discard(services, provider, tested, tokens);
+    return false;
+  } catch (error) {
+    if (error instanceof Problem && error.code === 'invalid_credential') return true;
+    throw error;
+  }
+}
+
+async function discard(
+  services: Services,
+  provider: Provider,
+  tested: TestedRow,
+  { credential: accessToken, expiresIn }: KeyTokens,
+): Promise<void> {
+  if (!endsTokens(provider)) return;
+  const sealed = await sealObtained(
+    services,
+    provider,
+    { accessToken, ...(expiresIn !== undefined && { expiresIn }) },
+    {
+      key: await openKey(services, tested),
+      binding: { ...bindingOf(tested, 'credential'), version: tested.version + 1 },
+      config: tested.config,
+      now: Date.now(),
+      grantId: tested.grant_id,
+    },
+  );
+  await park(services, sealed, sendObtained);
+  await letGo(services, provider, sealed.id);
 }
 
 async function readOwn(services: Services, caller: Caller, provider: Provider): Promise<TestedRow> {
@@ -133,14 +226,14 @@ async function readOwn(services: Services, caller: Caller, provider: Provider): 
 async function readById({ postgres }: Services, provider: Provider, id: string): Promise<TestedRow> {
   const rows = await postgres.rows(sql<TestedRow>`
     select ${testedColumns} from connections c left join data_keys k on k.id = c.data_key_id
-    where c.id = ${id}::uuid and c.credential is not null`);
+    where c.id = ${id}::uuid and c.credential is not null and ${isOwned('c')}`);
   if (!rows[0]) throw notConnected(provider);
   return rows[0];
 }
 
 const testedColumns = sql`
   c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version, c.status, c.credential,
-  c.refresh_token, c.config, c.account_id, c.scopes, c.failures, c.last_error_code,
+  c.refresh_token, c.config, c.account_id, c.grant_id, c.scopes, c.failures, c.last_error_code,
   coalesce(c.expires_at <= now() + interval '1 minute', false) as is_ending,
   c.refresh_token is not null as has_refresh_token, ${dataKeyColumns}`;
 
@@ -148,11 +241,10 @@ function notConnected(provider: Provider): Problem {
   return new Problem('not_connected', `${provider.name} is not connected here.`);
 }
 
-async function standing({ postgres }: Services, id: string): Promise<ConnectionRow> {
+async function standing({ postgres }: Services, id: string): Promise<ConnectionRow | undefined> {
   const rows = await postgres.rows(
     sql<ConnectionRow>`select ${connectionColumns} from connections c where c.id = ${id}::uuid`,
   );
-  if (!rows[0]) throw new Problem('in_progress', 'This connection was changed meanwhile. Test it again.');
   return rows[0];
 }
 
@@ -166,17 +258,15 @@ async function outcomeOf(services: Services, provider: Provider, sealed: TestedR
   };
   try {
     const verified = await verify(provider, access, services.meter);
-    if (verified.account.id === access.pinned) return { status: 'connected', verified };
+    if (verified.account.id === access.pinned) return { finding: 'works', verified };
     const message = `The credential now speaks for another ${provider.name} account. Connect again.`;
-    return { status: 'reauthorization_required', error: { code: 'account_mismatch', message } };
+    return { finding: 'dead', reason: 'account_mismatch', message };
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     if (error.code === 'invalid_credential') {
-      return { status: 'reauthorization_required', error: { code: error.code, message: error.detail } };
+      return { finding: 'dead', reason: error.code, message: error.detail };
     }
-    if (error.code === 'insufficient_scope') {
-      return { status: 'connected', error: { code: error.code, message: error.detail } };
-    }
+    if (error.code === 'insufficient_scope') return { finding: 'lacking', message: error.detail };
     throw error;
   }
 }

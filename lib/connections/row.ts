@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { Config } from '../../providers/provider.ts';
+import { endTime } from './end-time.ts';
 
 export type ConnectionStatus = 'connected' | 'reauthorization_required' | 'disconnected';
 
@@ -32,7 +33,7 @@ export interface ConnectionRow {
 /** The columns of `ConnectionRow`, of a table or alias `c`. */
 export const connectionColumns = sql`
   c.id, c.user_id, c.brand_id, c.provider, c.type, c.status, c.account_id, c.account_name, c.scopes,
-  c.missing_scopes, c.config, c.expires_at, c.reauthorize_by, c.last_refreshed_at, c.last_error_code,
+  c.missing_scopes, c.config, c.expires_at, ${endTime('c')} as reauthorize_by, c.last_refreshed_at, c.last_error_code,
   c.last_error_message, c.last_error_at, c.connected_at, c.updated_at,
   (select w.status from webhooks w where w.connection_id = c.id) as webhook_status,
   (select w.error from webhooks w where w.connection_id = c.id) as webhook_error,

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
+import { ownerOf } from '../connections/living.ts';
 import { dataKeyColumns } from '../connections/snapshot.ts';
 import { Problem } from '../problem.ts';
 import { sendEvents } from '../queue.ts';
@@ -7,7 +8,7 @@ import type { Services } from '../services.ts';
 import { type AgentColumns, type AgentTarget, findAgent, tell } from './agent.ts';
 import { type EventRow, eventJson } from './body.ts';
 import { act, type Meant } from './meaning.ts';
-import { isWaiting, waitAfter } from './schedule.ts';
+import { waitAfter } from './schedule.ts';
 
 /** The platform's bound on connections that an invocation has open at once, but for PostgreSQL's. */
 const AT_ONCE = 5;
@@ -16,9 +17,15 @@ const LEASE_SECONDS = 30;
 /** Sooner than this, a message says when it is due; later, the cron finds it. */
 const SOON = 60;
 
-const NO_AGENT_OF_ITS_OWN = { agent_url: null, agent_secret: null } as AgentColumns;
-
-type Claimed = EventRow & AgentColumns & Meant & { attempts: number; replays: number; lease_id: string };
+type Claimed = EventRow &
+  AgentColumns &
+  Meant & {
+    attempts: number;
+    replays: number;
+    lease_id: string;
+    /** Somebody may hear of it: its owner is there, or it says why that is not so to those who are left. */
+    may_be_told: boolean;
+  };
 
 /**
  * Tells the agent of those events that are due, a few at once; each is settled on its own, so that a bad one does not
@@ -44,25 +51,6 @@ export async function dueEvents({ postgres }: Services, limit: number): Promise<
   return rows.map((row) => row.id);
 }
 
-/**
- * Has events told that wait for want of an agent, `limit` at most, where there is one by now: the Worker's, or the
- * tenant's own. How many they were.
- */
-export async function wakeWaiting(services: Services, limit: number): Promise<number> {
-  const isForAll = (await findAgent(services, NO_AGENT_OF_ITS_OWN)) !== undefined;
-  const ids = isForAll
-    ? sql`select id from events where ${isWaiting} order by tenant_id, id limit ${limit} for update skip locked`
-    : sql`
-        select e.id from agents a cross join lateral (
-          select id from events where tenant_id = a.tenant_id and ${isWaiting}
-          order by id limit ${limit} for update skip locked
-        ) e limit ${limit}`;
-  const woken = await services.postgres.rows(sql`
-    with waiting as (${ids})
-    update events e set next_attempt_at = now(), last_error = null from waiting where e.id = waiting.id returning 1`);
-  return woken.length;
-}
-
 /** Takes events that are due: of all who ask at once one gets each. */
 async function claim({ postgres }: Services, ids: readonly string[]): Promise<Claimed[]> {
   const leaseId = uuidv7();
@@ -80,8 +68,10 @@ async function claim({ postgres }: Services, ids: readonly string[]): Promise<Cl
       from candidate where e.id = candidate.id
       returning e.*
     )
-    select e.id, e.type, e.provider, e.connection_id, e.tenant_id, e.user_id, e.brand_id, e.account_id, e.occurred_at,
-      e.received_at, e.data, e.attempts, e.replays, e.meaning, e.topic, e.lease_id, a.url as agent_url, a.secret as agent_secret,
+    select e.id, e.type, e.provider, e.connection_id, coalesce(heard.by, e.tenant_id) as tenant_id, e.user_id, e.brand_id, e.account_id,
+      e.occurred_at, e.received_at, e.data, e.attempts, e.replays, e.meaning, e.topic, e.lease_id, a.url as agent_url,
+      a.secret as agent_secret,
+      owner.loss is null or (e.type = 'connection.disconnected' and heard.by is not null) as may_be_told,
       ${dataKeyColumns}
     from (
       select * from claimed
@@ -89,7 +79,12 @@ async function claim({ postgres }: Services, ids: readonly string[]): Promise<Cl
       -- What an earlier run of this very statement has taken, when its answer was lost.
       select * from events where id = any (${ids}::uuid[]) and lease_id = ${leaseId}::uuid
     ) e
-    left join agents a on a.tenant_id = e.tenant_id
+    ${ownerOf('e')}
+    -- Whose it is now. Of what is nobody's any more the end is told to the team that it was last known to be of.
+    cross join lateral (
+      select coalesce(owner.tenant_id, (select t.id from teams t where t.id = e.tenant_id)) as by
+    ) heard
+    left join agents a on a.tenant_id = heard.by
     left join data_keys k on k.id = a.data_key_id
     order by e.received_at`);
 }
@@ -97,7 +92,7 @@ async function claim({ postgres }: Services, ids: readonly string[]): Promise<Cl
 async function deliverOne(services: Services, row: Claimed): Promise<string> {
   try {
     if (row.meaning !== null && !(await act(services, row))) return await goOn(services, row);
-    if (row.type === '') return await settle(services, row, 'kept');
+    if (row.type === '' || !row.may_be_told) return await settle(services, row, 'kept');
     const agent = await findAgent(services, row);
     if (!agent) return await postpone(services, row);
     return await tellOne(services, row, agent);
@@ -154,6 +149,7 @@ async function goOn(services: Services, row: Claimed): Promise<string> {
 async function postpone(services: Services, row: Claimed): Promise<string> {
   await services.postgres.rows(sql`
     update events set attempts = attempts - 1, last_error = 'no agent', lease_id = null, meaning = null,
+      tenant_id = ${row.tenant_id}::uuid,
       next_attempt_at = 'infinity'
     where id = ${row.id}::uuid and lease_id = ${row.lease_id}::uuid and status = 'pending'`);
   return 'no_agent';

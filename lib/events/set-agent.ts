@@ -32,13 +32,13 @@ export async function setAgent(
       from (
         select id from teams
         union all
-        select u.id from users u where not exists (select from team_members m where m.user_id = u.id)
+        select u.id from users u where (select count(*) from team_members m where m.user_id = u.id) <> 1
       ) t
       left join lateral (
         select * from data_keys where tenant_id = t.id order by generation desc limit 1
       ) k on true
       where t.id = ${tenantId}::uuid limit 1`);
-    if (!tenant) throw new NotDone(`There is no team ${tenantId}, nor a person without one.`);
+    if (!tenant) throw new NotDone(`There is no team ${tenantId}, nor a person in none or in several.`);
     const known = toDataKey(tenant);
     const { row: made, ...key } = known
       ? { ...(await openDataKey(known, kms, Date.now())), row: undefined }

@@ -1,31 +1,44 @@
+import { v7 as uuidv7 } from 'uuid';
 import type { OAuth2, OAuthClient, Provider, Tokens } from '../../providers/provider.ts';
-import { keep, sealingKey, UnknownOutcome } from '../connections/keep.ts';
-import { discardToken } from '../connections/revoke.ts';
+import { keep, nextBinding } from '../connections/keep.ts';
 import type { ConnectionRow } from '../connections/row.ts';
 import { missingScopes } from '../connections/scopes.ts';
+import { type SealingKey, sealingKey } from '../connections/sealing-key.ts';
 import type { Snapshot } from '../connections/snapshot.ts';
-import type { Unsettled } from '../connections/unsettled.ts';
 import { type Verified, verify } from '../connections/verify.ts';
+import { PostgresUnavailable } from '../database.ts';
 import { databaseNow } from '../database-clock.ts';
-import { sendUnsettled } from '../queue.ts';
+import { grantOfToken } from '../grants/identity.ts';
+import { letGo, park, sealObtained } from '../grants/obtained.ts';
+import { notDiscarded } from '../grants/revocation.ts';
+import { sendObtained } from '../queue.ts';
 import { dueAt, expiryOf } from '../refresh/schedule.ts';
 import type { Services } from '../services.ts';
 import { withWebhooks } from '../webhooks/registration.ts';
 import { redirectUri } from './redirect-uri.ts';
 import { codeVerifier, type Flow } from './state.ts';
-import { requestTokens } from './token-request.ts';
+import { requestTokens, TokenProblem } from './token-request.ts';
+
+interface Registered {
+  provider: Provider;
+  auth: OAuth2;
+  client: OAuthClient;
+}
 
 /**
- * Finishes a claimed flow: the data key first, so that no call to KMS stands between the tokens and their
- * sealing; then the code for tokens, one question whose they are, and the row. Tokens that may not be kept are
- * ended at the provider before the problem is thrown; one whose row may stand is left to the queue.
+ * Finishes a claimed flow: the data key first, so that no call to KMS stands between the tokens and their sealing; then
+ * the code for tokens, which wait sealed in `revocations` from then on; one question whose they are; and the row, which
+ * takes them out of there. Tokens that are not kept are ended at the provider as far as nobody lives on their grant,
+ * before the problem is thrown where that is known by then, else by the cron.
  */
 export async function complete(
   services: Services,
-  { provider, auth, client }: { provider: Provider; auth: OAuth2; client: OAuthClient },
+  registered: Registered,
   { state, code, flow, snapshot }: { state: string; code: string; flow: Flow; snapshot: Snapshot },
 ): Promise<ConnectionRow> {
+  const { provider, auth, client } = registered;
   const key = await sealingKey(services, snapshot);
+  const hold = (tokens: Tokens) => parkTokens(services, registered, tokens, { flow, snapshot, key });
   const exchange = auth.exchange({
     client,
     code,
@@ -33,47 +46,82 @@ export async function complete(
     redirectUri: redirectUri(services.config, provider.id),
     config: flow.config,
   });
-  const tokens = await requestTokens(provider, exchange, auth, services.meter);
+  let tokens: Tokens;
+  try {
+    tokens = await requestTokens(provider, exchange, auth, services.meter);
+  } catch (error) {
+    if (error instanceof TokenProblem && error.brought) {
+      await hold(error.brought).then(
+        (parked) => letGo(services, provider, parked),
+        // It has been sent to the queue.
+        () => undefined,
+      );
+    }
+    throw error;
+  }
 
-  const pinned = snapshot.existing?.accountId;
-  const access = { credential: tokens.accessToken, config: flow.config, client, pinned };
+  const parked = await hold(tokens);
   let verified: Verified | undefined;
   let row: ConnectionRow;
   try {
-    verified = await verify(provider, access, services.meter);
+    const access = { credential: tokens.accessToken, config: flow.config, client };
+    verified = await verify(provider, { ...access, pinned: snapshot.existing?.accountId }, services.meter);
+    const grantId = await grantOfToken(services, provider, {
+      accessToken: tokens.accessToken,
+      account: verified.account.id,
+    });
+    // With the account its grant is known.
+    if (grantId === undefined) throw new Error('a grant without an identity');
     ({ row } = await keep(
       services,
       flow,
       provider,
       {
         ...keepable(provider, auth, flow, tokens, verified, databaseNow(snapshot.taken)),
+        grantId,
         grantedAt: snapshot.taken.at,
       },
-      {
-        snapshot,
-        key,
-        replace: flow.replace,
-      },
+      // The key is stored with what waits.
+      { snapshot, key: { id: key.id, key: key.key }, replace: flow.replace, parked },
     ));
   } catch (error) {
-    if (error instanceof UnknownOutcome) await leaveToTheQueue(services, error.token);
-    else {
-      const refreshToken = tokens.refreshToken;
-      await discardToken(services, provider, { ...access, refreshToken, grantId: verified?.account.id });
-    }
+    // Where PostgreSQL does not say whether the row stands, the tokens wait in theirs if it does not.
+    const isUnknown = error instanceof PostgresUnavailable && error.isUnknown;
+    if (!isUnknown)
+      await letGo(services, provider, parked, await known(services, provider, tokens, verified));
     throw error;
   }
   return withWebhooks(services, provider, row);
 }
 
-/** Never throws: where the queue is down, too, the log alone knows of the token. */
-async function leaveToTheQueue(services: Services, token: Unsettled): Promise<void> {
-  try {
-    await sendUnsettled(services, token);
-  } catch {
-    const about = { provider: token.provider, connection_id: token.connection_id };
-    console.error(JSON.stringify({ level: 'error', event: 'token_not_settled', ...about }));
-  }
+async function parkTokens(
+  services: Services,
+  { provider }: Registered,
+  tokens: Tokens,
+  { flow, snapshot, key }: { flow: Flow; snapshot: Snapshot; key: SealingKey },
+): Promise<string> {
+  const sealed = await sealObtained(services, provider, tokens, {
+    key,
+    binding: nextBinding(snapshot, provider, uuidv7()),
+    config: flow.config,
+    now: databaseNow(snapshot.taken),
+  }).catch((error: unknown) => {
+    notDiscarded(provider.id, undefined);
+    throw error;
+  });
+  await park(services, sealed, sendObtained);
+  return sealed.id;
+}
+
+async function known(
+  services: Services,
+  provider: Provider,
+  { accessToken, account: told }: Tokens,
+  verified: Verified | undefined,
+) {
+  const account = verified?.account.id ?? told;
+  const grantId = await grantOfToken(services, provider, { accessToken, account });
+  return { grantId, accountId: account };
 }
 
 function keepable(
@@ -104,7 +152,6 @@ function keepable(
     refreshTokenExpiresAt: after(now, tokens.refreshTokenExpiresIn),
     endsAt: verified.endsAt ?? last ?? only,
     config: flow.config,
-    grantId: verified.account.id,
   };
 }
 

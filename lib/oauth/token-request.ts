@@ -1,4 +1,4 @@
-import type { Dialogue, Provider, TokenResult, Tokens } from '../../providers/provider.ts';
+import type { Answer, Dialogue, Provider, TokenResult, Tokens } from '../../providers/provider.ts';
 import type { Meter } from '../meter.ts';
 import { Problem } from '../problem.ts';
 import { askProvider, providerFailure, rateLimited } from '../provider-failure.ts';
@@ -10,9 +10,21 @@ interface TokenErrors {
   clientErrors?: readonly string[];
 }
 
+/** Tokens did not come as they must, or did and cannot be kept: `brought` lives at the provider, and is to be ended. */
+export class TokenProblem extends Problem {
+  readonly brought: Tokens | undefined;
+
+  constructor(problem: Problem, brought: Tokens | undefined) {
+    const { code, detail, errors, retryAfter, reason } = problem;
+    super(code, detail, { retryAfter, ...(errors && { errors }), ...(reason !== undefined && { reason }) });
+    this.brought = brought;
+  }
+}
+
 /**
  * Holds the dialogue by which a code or a key becomes tokens. Nothing in it is repeated, since a code works once.
- * Throws `invalid_credential` for the errors in `dead`; `provider_error`, `provider_timeout` or `unavailable`.
+ * Throws a `TokenProblem`, `invalid_credential` for the errors in `dead`, else `provider_error`, `provider_timeout` or
+ * `unavailable`.
  */
 export async function requestTokens(
   provider: Provider,
@@ -22,17 +34,26 @@ export async function requestTokens(
 ): Promise<Tokens> {
   const { result, answer } = await askProvider(provider, dialogue, meter);
   if ('tokens' in result) return result.tokens;
-  if ('limited' in result) throw rateLimited(provider, result.limited);
+  throw new TokenProblem(refusal(provider, result, answer, { dead, clientErrors }), result.brought);
+}
+
+function refusal(
+  provider: Provider,
+  result: Exclude<TokenResult, { tokens: Tokens }>,
+  answer: Answer,
+  { dead, clientErrors }: Required<TokenErrors>,
+): Problem {
+  if ('limited' in result) return rateLimited(provider, result.limited);
   if ('error' in result && dead.includes(result.error)) {
-    throw new Problem(
+    return new Problem(
       'invalid_credential',
       result.detail ?? `${provider.name} does not accept this key. Check it, or make a new one.`,
     );
   }
-  if (answer.status === 429 || answer.status >= 500) throw providerFailure(provider, answer);
+  if (answer.status === 429 || answer.status >= 500) return providerFailure(provider, answer);
   const ours = 'error' in result && clientErrors.includes(result.error);
   const detail = 'error' in result ? result.detail : undefined;
-  throw new Problem(
+  return new Problem(
     'provider_error',
     detail ??
       `${provider.name} did not complete the sign-in. Nothing was changed; ${ours ? 'ask whoever runs Reeve.' : 'start connecting again.'}`,

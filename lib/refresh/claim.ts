@@ -2,6 +2,8 @@ import { sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
 import { providers } from '../../providers/index.ts';
 import type { Config } from '../../providers/provider.ts';
+import { nextCheck } from '../connections/check-times.ts';
+import { isOwned } from '../connections/living.ts';
 import type { SealedRow } from '../connections/sealed.ts';
 import { dataKeyColumns } from '../connections/snapshot.ts';
 import type { ClockReading } from '../database-clock.ts';
@@ -10,6 +12,9 @@ import type { Services } from '../services.ts';
 /** Long enough for the token call, the commit and their retries; who holds a lease starts nothing in its last part. */
 export const LEASE_SECONDS = 60;
 export const LEASE_RESERVE_MS = 30_000;
+
+/** As long as it may take until what has lost its owner is ended. */
+const LOST_SECONDS = 600;
 
 /** How long what a vanished holder may have left in the queue is waited for, where a token cannot be asked twice. */
 const SETTLING_SECONDS = 120;
@@ -25,8 +30,12 @@ export interface Claimed extends SealedRow {
   last_error_code: string | null;
   previous_refresh_token: Uint8Array | null;
   lease_id: string;
+  /** When it was due before. */
+  was_due: Date | null;
   /** The provider does not take its access token, whatever is left of that. */
   is_refused?: boolean;
+  /** Its access token has a while to live: that no other could be had now is not worth a word. */
+  is_asked?: boolean;
   claimed: ClockReading;
   /** Milliseconds since 1970, by our clock. */
   leaseEnds: number;
@@ -60,10 +69,16 @@ export async function claim(
       update connections c set refresh_at = null
       where c.id = any (${ids}::uuid[]) and c.refresh_at is not null and (c.status <> 'connected' or c.credential is null)
     ),
+    -- What has lost its owner keeps nobody waiting until the sweep has ended it.
+    lost as (
+      update connections c set refresh_at = now() + make_interval(secs => ${LOST_SECONDS})
+      where c.id = any (${ids}::uuid[]) and c.refresh_at <= now() and c.status = 'connected' and not ${isOwned('c')}
+    ),
     candidate as (
-      select c.id, c.lease_id is not null and c.provider = any (${strict}::text[]) as is_settling
+      select c.id, c.refresh_at, c.lease_id is not null and c.provider = any (${strict}::text[]) as is_settling
       from connections c
       where c.id = any (${ids}::uuid[]) and ${isDue} and c.status = 'connected' and c.credential is not null
+        and ${isOwned('c')}
         and (c.lease_until is null or c.lease_until <= now())
         and not exists (
           select from provider_states s where s.provider = c.provider and s.paused_until > now()
@@ -81,17 +96,18 @@ export async function claim(
         lease_until = now() + make_interval(secs => ${LEASE_SECONDS}),
         refresh_at = now() + make_interval(secs => ${LEASE_SECONDS})
       from candidate where c.id = candidate.id and not candidate.is_settling
-      returning c.*
+      returning c.*, candidate.refresh_at as was_due
     ),
     -- What an earlier run of this very statement has taken, when its answer was lost.
     mine as (
       select * from claimed
       union all
-      select c.* from connections c where c.id = any (${ids}::uuid[]) and c.lease_id = ${leaseId}::uuid
+      select c.*, c.refresh_at from connections c
+      where c.id = any (${ids}::uuid[]) and c.lease_id = ${leaseId}::uuid
     )
     select c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version, c.credential,
       c.refresh_token, c.previous_refresh_token, c.account_id, c.grant_id, c.config, c.expires_at, c.reauthorize_by,
-      c.failures, c.last_error_code, c.lease_id, now() as claimed_at, ${dataKeyColumns}
+      c.failures, c.last_error_code, c.lease_id, c.was_due, now() as claimed_at, ${dataKeyColumns}
     from mine c left join data_keys k on k.id = c.data_key_id`);
   return rows.map(({ claimed_at, ...row }) => ({
     ...row,
@@ -112,9 +128,16 @@ export async function release({ postgres }: Services, claimed: readonly Claimed[
     where id = any (${ids}::uuid[]) and lease_id = any (${claimed.map((row) => row.lease_id)}::uuid[])`);
 }
 
+/** Gives back a connection that could have waited, as it was. */
+export async function putBack({ postgres }: Services, row: Claimed): Promise<void> {
+  await postgres.rows(sql`
+    update connections set lease_id = null, lease_until = null, refresh_at = ${row.was_due}::timestamptz
+    where id = ${row.connection_id}::uuid and version = ${row.version} and lease_id = ${row.lease_id}::uuid`);
+}
+
 /** Gives back a connection that somebody has made due and nothing can renew; it is none the worse for that. */
 export async function undue({ postgres }: Services, row: Claimed): Promise<void> {
   await postgres.rows(sql`
-    update connections set lease_id = null, lease_until = null, refresh_at = null
+    update connections set lease_id = null, lease_until = null, refresh_at = null, check_at = ${nextCheck}
     where id = ${row.connection_id}::uuid and version = ${row.version} and lease_id = ${row.lease_id}::uuid`);
 }

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
+import { deathSets, deathTables, toldOfDeath } from '../connections/death.ts';
 import { databaseNow } from '../database-clock.ts';
-import { notice } from '../notices.ts';
+import { announce, type WithNotices } from '../notices.ts';
 import type { Services } from '../services.ts';
 import type { Claimed } from './claim.ts';
 import type { Outcome } from './outcome.ts';
@@ -30,7 +31,7 @@ const WELL = sql`interval '2 hours'`;
  * one statement. A dead grant is told once, and never asked about again.
  */
 export async function writeFailure(
-  { postgres }: Services,
+  services: Services,
   row: Claimed,
   failure: Failure,
   providerName: string,
@@ -44,18 +45,20 @@ export async function writeFailure(
     ? !row.is_refused
     : failure.outcome === 'rate_limited' && isLimitShared(row.provider);
   const message = messageOf(failure, providerName);
-  const rows = await postgres.rows(sql<{ has_opened: boolean | null }>`
+  const error = { code: codeOf(failure), message };
+  const sets = isDead
+    ? deathSets(error)
+    : sql`refresh_at = ${again}::timestamptz, lease_id = null, lease_until = null, last_error_code = ${error.code},
+        last_error_message = ${error.message}, last_error_at = now(), updated_at = now()`;
+  const rows = await services.postgres.rows(sql<WithNotices & { has_opened: boolean | null }>`
     with written as (
-      update connections c set
-        status = case when ${isDead} then 'reauthorization_required' else c.status end,
-        refresh_at = ${again}::timestamptz, lease_id = null, lease_until = null, failures = c.failures + 1,
-        last_error_code = ${codeOf(failure)}, last_error_message = ${message}, last_error_at = now(), updated_at = now()
+      update connections c set failures = c.failures + 1, ${sets}
       where c.id = ${row.connection_id}::uuid and c.version = ${row.version} and c.lease_id = ${row.lease_id}::uuid
         and c.status = 'connected'
-      returning c.id, c.provider, c.tenant_id, c.user_id, c.brand_id, c.account_id
+      returning c.id, c.provider, c.tenant_id, c.user_id, c.brand_id, c.account_id, c.grant_id
     ),
     dead as (select * from written where ${isDead}),
-    ${notice('dead', sql`dead`, 'connection.reauthorization_required', sql`jsonb_build_object('reason', 'grant_ended')`)},
+    ${deathTables(sql`dead`, sql`'grant_ended'`)},
     -- A shop that refuses us again and again while others are renewed says nothing of our client.
     alone as (
       select 1 from written w where ${isRefused && row.last_error_code === 'client_refused'} and case
@@ -90,7 +93,8 @@ export async function writeFailure(
         )
       returning s.refusals = ${REFUSALS} as has_opened
     )
-    select (select has_opened from state) as has_opened from written`);
+    select (select has_opened from state) as has_opened, ${toldOfDeath} as told from written`);
+  await announce(services, rows[0]);
   // Once an outage, at its beginning.
   if (isRefused && rows[0]?.has_opened) {
     console.error(

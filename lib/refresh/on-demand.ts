@@ -1,11 +1,12 @@
 import { sql } from 'kysely';
 import type { Provider } from '../../providers/provider.ts';
+import { isOwned } from '../connections/living.ts';
 import type { ConnectionStatus } from '../connections/row.ts';
 import { Problem, unavailable } from '../problem.ts';
 import { rateLimited } from '../provider-failure.ts';
 import type { Services } from '../services.ts';
 import { claim, isLimited } from './claim.ts';
-import { OUTAGE, REFUSALS } from './failed.ts';
+import { type Failure, OUTAGE, REFUSALS } from './failed.ts';
 import { isRenewable } from './outcome.ts';
 import { type Result, refresh } from './refresh.ts';
 
@@ -38,19 +39,21 @@ interface Standing {
 /**
  * Sees to it that an access token lives long enough to be used: it is renewed where it is about to end, once
  * however many ask at the same time. `unchanged` where there was no need, `changed` where the row stands
- * otherwise now. `isRefused` is for a token that the provider does not take, whatever is left of it: another sign-in
- * or a refresh may have come in its place. Throws what keeps the provider from answering, and `unavailable` where
+ * otherwise now. `why` is for one that has a while to live: `refused` where the provider does not take it all the same,
+ * since another sign-in or a refresh may have come in its place; `asked` where it is to be known whether another is to
+ * be had, which changes nothing where the provider does not say. Throws what keeps the provider from answering, and `unavailable` where
  * somebody else takes long, or has just failed.
  */
 export async function freshen(
   services: Services,
   provider: Provider,
   used: Used,
-  isRefused = false,
+  why?: 'refused' | 'asked',
 ): Promise<'unchanged' | 'changed'> {
+  const isRefused = why === 'refused';
   if (
     used.status !== 'connected' ||
-    !(isRefused || used.is_ending) ||
+    !(why !== undefined || used.is_ending) ||
     !isRenewable(provider, used.has_refresh_token)
   )
     return 'unchanged';
@@ -60,11 +63,15 @@ export async function freshen(
       version: used.version,
     });
     if (claimed) {
-      const result = await refresh(services, { ...claimed, is_refused: isRefused });
+      let failure: Failure | undefined;
+      const row = { ...claimed, is_refused: isRefused, is_asked: why === 'asked' && !used.is_ending };
+      const result = await refresh(services, row, (what) => {
+        failure = what;
+      });
       // One connection whose token and client are refused alike is over; where it is our client, others say so too.
-      if (!isRefused || result !== 'client_refused') return told(provider, result);
+      if (!isRefused || result !== 'client_refused') return told(provider, result, failure);
       const standing = await read(services, used.connection_id);
-      return standing?.is_client_refused ? told(provider, result) : 'unchanged';
+      return standing?.is_client_refused ? told(provider, result, failure) : 'unchanged';
     }
     const standing = await read(services, used.connection_id);
     if (!standing || standing.version !== used.version || standing.status !== 'connected') return 'changed';
@@ -76,7 +83,7 @@ export async function freshen(
 }
 
 /** What a refresh means for whoever needs the token now. Throws where it did not come to one. */
-function told(provider: Provider, result: Result): 'changed' {
+function told(provider: Provider, result: Result, failure?: Failure): 'changed' {
   switch (result) {
     case 'renewed':
     case 'dead':
@@ -84,7 +91,7 @@ function told(provider: Provider, result: Result): 'changed' {
     case 'not_renewable':
       return 'changed';
     case 'rate_limited':
-      throw rateLimited(provider);
+      throw rateLimited(provider, failure?.outcome === 'rate_limited' ? failure.seconds : undefined);
     case 'client_refused':
       throw new Problem(
         'unavailable',
@@ -92,6 +99,11 @@ function told(provider: Provider, result: Result): 'changed' {
         { retryAfter: 60, reason: 'our client refused' },
       );
     case 'unknown':
+      if (failure?.outcome === 'unknown' && failure.reason === 'network') {
+        throw new Problem('provider_error', `${provider.name} broke off. Try again.`, {
+          reason: 'refresh broken off',
+        });
+      }
       throw new Problem('provider_timeout', `${provider.name} did not answer in time. Try again.`, {
         reason: 'refresh unknown',
       });
@@ -113,6 +125,7 @@ async function read({ postgres }: Services, id: string): Promise<Standing | unde
     select c.status, c.version, c.failures, 
       case when s.paused_until > now() then s.reason when ${isLimited} then 'rate_limited' end as paused_for,
       s.refusals >= ${REFUSALS} and s.paused_until > now() - ${OUTAGE} as is_client_refused
-    from connections c left join provider_states s on s.provider = c.provider where c.id = ${id}::uuid`);
+    from connections c left join provider_states s on s.provider = c.provider
+    where c.id = ${id}::uuid and ${isOwned('c')}`);
   return rows[0];
 }

@@ -21,7 +21,8 @@ export type Outcome =
   | { outcome: 'down'; reason: string }
   /** No answer came to a request that may have been carried out. */
   | { outcome: 'unknown'; reason: string }
-  | { outcome: 'unreadable'; reason: string };
+  /** `brought` are tokens that came all the same, and cannot be kept. */
+  | { outcome: 'unreadable'; reason: string; brought?: Tokens };
 
 const USUAL_WAIT = 60;
 
@@ -96,5 +97,6 @@ function read(
   }
   if (status >= 500) return { outcome: 'down', reason: `status ${status}` };
   const known = error !== undefined && /^[a-z0-9_]{1,64}$/.test(error);
-  return { outcome: 'unreadable', reason: known ? `token error ${error}` : `status ${status}` };
+  const reason = known ? `token error ${error}` : `status ${status}`;
+  return { outcome: 'unreadable', reason, ...(result.brought && { brought: result.brought }) };
 }

@@ -1,22 +1,23 @@
 import type { Provider, Tokens } from '../../providers/provider.ts';
 import { findClient, findProvider } from '../catalog.ts';
-import { discardToken } from '../connections/revoke.ts';
+import { missingScopes } from '../connections/scopes.ts';
 import { openCredential, openKey } from '../connections/sealed.ts';
 import { verify } from '../connections/verify.ts';
 import type { DataKey } from '../data-keys.ts';
 import { PostgresUnavailable } from '../database.ts';
 import { databaseNow } from '../database-clock.ts';
 import { type Binding, seal } from '../envelope.ts';
+import { credentialId } from '../grants/identity.ts';
 import { OutboundError } from '../outbound.ts';
 import { Problem } from '../problem.ts';
 import type { Services } from '../services.ts';
-import { adoptFromSibling } from './adopt.ts';
-import { type Claimed, LEASE_RESERVE_MS, release, undue } from './claim.ts';
+import { type Claimed, LEASE_RESERVE_MS, putBack, release, undue } from './claim.ts';
 import { type Failure, writeFailure } from './failed.ts';
+import { followGrant } from './follow.ts';
 import { askForTokens, isRenewable, type Outcome } from './outcome.ts';
 import { type Renewed, writeRenewed } from './renewed.ts';
 import { dueAt, expiryOf } from './schedule.ts';
-import { spill, writeSpilled } from './spill.ts';
+import { setAside, spill } from './spill.ts';
 
 export type Result = Failure['outcome'] | 'renewed' | 'spilled' | 'superseded' | 'released' | 'not_renewable';
 
@@ -33,13 +34,22 @@ interface Opened {
  * by the row's version. Tokens that PostgreSQL does not take wait sealed elsewhere. Throws nothing that concerns
  * the row alone.
  */
-export async function refresh(services: Services, row: Claimed): Promise<Result> {
+export async function refresh(
+  services: Services,
+  row: Claimed,
+  onFailure: (failure: Failure) => void = () => undefined,
+): Promise<Result> {
   if (row.leaseEnds - Date.now() < LEASE_RESERVE_MS) {
     await release(services, [row]);
     return 'released';
   }
   const provider = findProvider(services.env, row.provider);
-  if (!provider) return fail(services, row, { outcome: 'unopenable', reason: 'unknown provider' }, undefined);
+  if (!provider)
+    return fail(
+      { services, row, onFailure },
+      { outcome: 'unopenable', reason: 'unknown provider' },
+      undefined,
+    );
   if (!isRenewable(provider, row.refresh_token !== null)) {
     await undue(services, row);
     return 'not_renewable';
@@ -58,7 +68,11 @@ export async function refresh(services: Services, row: Claimed): Promise<Result>
         reason: error.reason ?? error.code,
       }),
     );
-    return fail(services, row, { outcome: 'unopenable', reason: error.reason ?? error.code }, provider);
+    return fail(
+      { services, row, onFailure },
+      { outcome: 'unopenable', reason: error.reason ?? error.code },
+      provider,
+    );
   }
 
   let outcome: Outcome = await askForTokens(services, provider, {
@@ -66,40 +80,64 @@ export async function refresh(services: Services, row: Claimed): Promise<Result>
     config: row.config,
     now: databaseNow(row.claimed),
   });
-  let isAdopted = false;
+  let isFollowing = false;
   if (outcome.outcome === 'dead') {
     outcome = (await askWithPrevious(services, provider, row)) ?? outcome;
-    const found = outcome.outcome === 'dead' ? await adoptFromSibling(services, provider, row) : undefined;
-    if (found) {
-      outcome = { outcome: 'renewed', tokens: found.tokens };
-      isAdopted = true;
+    const tokens = outcome.outcome === 'dead' ? await followGrant(services, provider, row) : undefined;
+    if (tokens) {
+      outcome = { outcome: 'renewed', tokens };
+      isFollowing = true;
     }
   }
-  if (outcome.outcome !== 'renewed') return fail(services, row, outcome, provider);
+  if (outcome.outcome === 'client_refused' && (await isCutOff(services, provider, row, opened))) {
+    outcome = { outcome: 'dead', reason: 'cut_off' };
+  }
+  if (outcome.outcome !== 'renewed') {
+    if (outcome.outcome === 'unreadable' && outcome.brought) {
+      const brought = await sealRenewed(services, provider, row, opened, outcome.brought);
+      // Where PostgreSQL does not take them they wait in the queue.
+      await setAside(services, brought).catch((error: unknown) => {
+        if (!(error instanceof PostgresUnavailable)) throw error;
+      });
+    }
+    return fail({ services, row, onFailure }, outcome, provider);
+  }
 
   const renewed = await sealRenewed(services, provider, row, opened, outcome.tokens);
   try {
-    if (await writeRenewed(services, renewed)) return 'renewed';
-    // The row has moved on: nobody will use these. Where its owner has ended it, ending them is not left to one try.
-    if (isAdopted || (await writeSpilled(services, renewed)) !== 'superseded') return 'superseded';
+    if (await writeRenewed(services, renewed, isFollowing)) return 'renewed';
+    // The row has moved on: nobody will use these, and they are ended. What another holds is not ours to end.
+    if (!isFollowing) await setAside(services, renewed);
+    return 'superseded';
   } catch (error) {
-    // What was adopted stands elsewhere, and can be again.
-    if (isAdopted || !(error instanceof PostgresUnavailable)) throw error;
+    // What the grant's newest tokens are stands elsewhere, and can be read again.
+    if (isFollowing || !(error instanceof PostgresUnavailable)) throw error;
     await spill(services, renewed);
     return 'spilled';
   }
+}
+
+/**
+ * Whether a refusal of our client is one account's alone, that has removed it: then the access token that it gave, which
+ * lives on for minutes, is refused, too. One that is over says nothing.
+ */
+async function isCutOff(
+  services: Services,
+  provider: Provider,
+  row: Claimed,
+  { credential }: Opened,
+): Promise<boolean> {
   const client = findClient(services.env, provider);
-  if (client) {
-    await discardToken(services, provider, {
-      credential: outcome.tokens.accessToken,
-      refreshToken: outcome.tokens.refreshToken,
-      config: row.config,
-      client,
-      grantId: row.grant_id,
-      isOver: true,
-    });
+  const isAccounts = provider.auth.type === 'oauth' && provider.auth.refresh?.isAccounts;
+  const isOver = row.expires_at !== null && row.expires_at.getTime() <= databaseNow(row.claimed);
+  if (!client || !isAccounts || isOver || row.is_refused) return false;
+  try {
+    await verify(provider, { credential, config: row.config, client }, services.meter);
+    return false;
+  } catch (error) {
+    if (error instanceof Problem) return error.code === 'invalid_credential';
+    throw error;
   }
-  return 'superseded';
 }
 
 /**
@@ -135,12 +173,13 @@ async function openRow(services: Services, row: Claimed): Promise<Opened> {
 }
 
 async function fail(
-  services: Services,
-  row: Claimed,
+  { services, row, onFailure }: { services: Services; row: Claimed; onFailure: (failure: Failure) => void },
   failure: Failure,
   provider: Provider | undefined,
 ): Promise<Result> {
-  await writeFailure(services, row, failure, provider?.name ?? row.provider);
+  onFailure(failure);
+  if (row.is_asked && failure.outcome !== 'dead') await putBack(services, row);
+  else await writeFailure(services, row, failure, provider?.name ?? row.provider);
   return failure.outcome;
 }
 
@@ -177,19 +216,31 @@ async function sealRenewed(
   const sealed = (secret: string, field: Binding['field']) =>
     seal(secret, key.key, key.id, { ...binding, field });
   const next = replaces ? (tokens.refreshToken ?? token) : token;
+  const stands = isNoLonger ? credential : tokens.accessToken;
   const everySeconds = isSignIn ? auth.refresh?.everySeconds : undefined;
   const [newCredential, newRefreshToken, previous] = await Promise.all([
-    sealed(isNoLonger ? credential : tokens.accessToken, 'credential'),
+    sealed(stands, 'credential'),
     hasToken ? sealed(next, 'refresh_token') : null,
     replaces ? sealed(token, 'previous_refresh_token') : null,
   ]);
+  // An app whose permissions its settings decide is told none by its tokens.
+  const told = isSignIn && auth.scopes.length > 0 && tokens.scopes?.length ? tokens.scopes : undefined;
   return {
     kind: 'renewed',
     connection_id: row.connection_id,
+    user_id: row.user_id,
+    brand_id: row.brand_id,
+    tenant_id: row.tenant_id,
     provider: row.provider,
+    account_id: row.account_id,
+    grant_id: row.grant_id,
+    config: { ...row.config },
     version: row.version,
     data_key_id: key.id,
     credential: newCredential,
+    credential_id: await credentialId(services, row.provider, stands),
+    scopes: told ?? null,
+    missing_scopes: told ? missingScopes(provider, { scopes: told, missing: [] }) : null,
     refresh_token: newRefreshToken,
     previous_refresh_token: previous,
     expires_at: ends ?? null,

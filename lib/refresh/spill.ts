@@ -1,10 +1,11 @@
-import { sql } from 'kysely';
+import { v5 as uuidv5 } from 'uuid';
 import * as z from 'zod';
-import { toHex } from '../bytes.ts';
+import { toBase64, toHex } from '../bytes.ts';
 import { findProvider } from '../catalog.ts';
-import { isRevocable } from '../connections/revocable.ts';
 import { PostgresUnavailable } from '../database.ts';
-import { sendRenewed, sendRevocations } from '../queue.ts';
+import { park } from '../grants/obtained.ts';
+import { canBeEnded } from '../grants/revocable.ts';
+import { sendObtained, sendRenewed, sendRevocations } from '../queue.ts';
 import type { Services } from '../services.ts';
 import { type Renewed, renewed, writeRenewed } from './renewed.ts';
 
@@ -43,36 +44,41 @@ export async function keepInKv({ env, meter }: Services, result: Renewed): Promi
 }
 
 /**
- * Writes a refresh that has waited. What its owner has ended meanwhile goes to the revocations: the tokens that the
- * disconnect knew of may be none any more, and the grant live on with these. Doing it twice adds nothing.
+ * Writes a refresh that has waited. Where its row has moved on, disconnected or connected anew, the tokens go to the
+ * revocations: those that whoever ended it knew of may be none any more, and the grant live on with these. Doing it
+ * twice adds nothing.
  */
 export async function writeSpilled(
   services: Services,
   result: Renewed,
 ): Promise<'renewed' | 'to_be_revoked' | 'superseded'> {
-  if (await writeRenewed(services, result)) return 'renewed';
+  return (await writeRenewed(services, result)) ? 'renewed' : setAside(services, result);
+}
+
+/**
+ * Puts tokens that a refresh has brought, and that no connection keeps, among those that are to be ended; into the queue
+ * where PostgreSQL does not take them. Doing it twice adds nothing.
+ */
+export async function setAside(services: Services, result: Renewed): Promise<'to_be_revoked' | 'superseded'> {
   const provider = findProvider(services.env, result.provider);
-  if (!provider) return 'superseded';
+  if (!provider || !canBeEnded(provider, result.config)) return 'superseded';
   const isSignIn = provider.auth.type === 'oauth';
-  const rows = await services.postgres.rows(sql<{ id: string }>`
-    insert into revocations (
-      id, connection_id, user_id, brand_id, tenant_id, provider, account_id, grant_id, config, version, data_key_id,
-      credential, refresh_token, expires_at, next_attempt_at, give_up_at
-    )
-    select md5(encode(${result.credential}::bytea, 'hex'))::uuid, c.id, c.user_id, c.brand_id, c.tenant_id, c.provider,
-      c.account_id, c.grant_id, c.config, ${result.version + 1}::integer, k.id, ${result.credential}::bytea,
-      case when ${isSignIn} then ${result.refresh_token}::bytea end, ${result.expires_at}::timestamptz, now(),
-      now() + interval '24 hours'
-    from connections c join data_keys k on k.id = ${result.data_key_id}::uuid
-    -- Ended as it stood when it was refreshed.
-    where c.id = ${result.connection_id}::uuid and c.status = 'disconnected' and c.version = ${result.version + 1}::integer
-      and ${isRevocable(provider, sql`c.config`)}
-    on conflict (id) do nothing returning id`);
-  if (!rows[0]) return 'superseded';
+  const tokens = {
+    ...result,
+    kind: 'obtained' as const,
+    id: uuidv5(toBase64(result.credential), SET_ASIDE),
+    version: result.version + 1,
+    refresh_token: isSignIn ? result.refresh_token : null,
+    data_key: null,
+  };
+  await park(services, tokens, sendObtained, 0);
   // What the queue does not take the cron finds.
-  await sendRevocations(services, [rows[0].id]).catch(() => undefined);
+  await sendRevocations(services, [tokens.id]).catch(() => undefined);
   return 'to_be_revoked';
 }
+
+/** The namespace of ids that are made of what is sealed (RFC 9562 section 5.5). */
+const SET_ASIDE = '5c1d3f6e-9f5b-4c0e-8f0a-2b7d6e1a9c43';
 
 /**
  * Writes what waits in KV; how many it was, and whether more waits. Throws `unavailable` where PostgreSQL still takes

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { isLiving } from '../connections/living.ts';
 import type { Services } from '../services.ts';
 
 /** Without a firing of the cron for longer than this, what was told meanwhile may have been told in vain. */
@@ -35,7 +36,7 @@ export async function dueWebhooks({ postgres }: Services, limit: number): Promis
   const rows = await postgres.rows(sql<{ connection_id: string }>`
     with due as (
       select w.connection_id, w.check_at, c.id is not null as is_live
-      from webhooks w left join connections c on c.id = w.connection_id and c.status = 'connected'
+      from webhooks w left join connections c on c.id = w.connection_id and ${isLiving('c')}
       where w.check_at <= now() order by w.check_at limit ${limit}
     ),
     -- Nobody is to be told of what has ended.

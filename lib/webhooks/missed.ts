@@ -3,6 +3,8 @@ import { v7 as uuidv7 } from 'uuid';
 import { providers } from '../../providers/index.ts';
 import type { Access, Missed, MissedDelivery, Provider, Registered } from '../../providers/provider.ts';
 import { findClient, findProvider } from '../catalog.ts';
+import type { Ear } from '../connections/check-soon.ts';
+import { isOwned } from '../connections/living.ts';
 import { resultOf } from '../dialogue.ts';
 import { signAssertion } from '../oauth/assertion.ts';
 import { OutboundError } from '../outbound.ts';
@@ -33,11 +35,12 @@ export async function recoverMissed(
   provider: Provider,
   access: Access,
   row: { connection_id: string; account_id: string; registered: readonly Registered[]; since: Date },
+  ear: Ear,
 ): Promise<Completeness | undefined> {
   const ask = provider.webhooks?.missed;
   const gap = { since: row.since, until: settled(), registered: row.registered };
   if (!ask || gap.until <= gap.since) return undefined;
-  const missed = await asked(() => resultOf(ask(access, gap), services.meter, ASKING_MS));
+  const missed = await asked(() => resultOf(ask(access, gap), services.meter, ASKING_MS, ear.hear));
   if ('unable' in missed) return undefined;
   for (const part of parts(missed.deliveries)) {
     const ids = await storeMissed(services, row, part);
@@ -123,7 +126,7 @@ async function storeMissed(
       coalesce(g.occurred_at, now()), g.data, g.topic, g.delivery_id, g.subject,
       case when g.type = '' then 'kept' else 'pending' end
     from given g join connections c on c.id = ${connectionId}::uuid and c.status <> 'disconnected'
-      and c.account_id = ${accountId}
+      and c.account_id = ${accountId} and ${isOwned('c')}
     where g.delivery_id is not null and not exists (
       select from events e
       where e.connection_id = ${connectionId}::uuid and e.topic is not null and e.topic = g.topic and e.subject = g.subject

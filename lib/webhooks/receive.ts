@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
 import type { Provider, Told, Webhooks } from '../../providers/provider.ts';
 import { readBounded } from '../bounded-read.ts';
+import { isOwned } from '../connections/living.ts';
 import { decodeUtf8, parseJson } from '../json-text.ts';
 import { Problem } from '../problem.ts';
 import type { Services } from '../services.ts';
@@ -133,7 +134,7 @@ function connected({ id }: Provider, { route }: Told) {
   return sql`
     select c.id, c.provider, c.tenant_id, c.user_id, c.brand_id, c.account_id
     from webhooks w join connections c on c.id = w.connection_id
-    where w.routes @> ${[route]}::text[] and w.provider = ${id} and c.status <> 'disconnected'`;
+    where w.routes @> ${[route]}::text[] and w.provider = ${id} and c.status <> 'disconnected' and ${isOwned('c')}`;
 }
 
 /** What has ended, or is another account's by now, may still have been told something of this one. */

@@ -3,6 +3,8 @@ import { v7 as uuidv7 } from 'uuid';
 import type { Access, Config, Provider, Registered, Registration } from '../../providers/provider.ts';
 import { randomBytes, toBase64url } from '../bytes.ts';
 import { findClient, findProvider } from '../catalog.ts';
+import { checkSoon, type Ear, newEar } from '../connections/check-soon.ts';
+import { isLiving } from '../connections/living.ts';
 import type { ConnectionRow } from '../connections/row.ts';
 import { openCredential, openKey, type SealedRow } from '../connections/sealed.ts';
 import { dataKeyColumns } from '../connections/snapshot.ts';
@@ -68,18 +70,21 @@ export async function lookAfter(
   if (!row) return undefined;
   const provider = findProvider(services.env, row.provider);
   if (!provider?.webhooks) return undefined;
+  const ear = newEar();
   try {
     const access = await accessOf(services, provider, row);
     const time = isWaitedFor ? REGISTERING_WAITED_FOR : REGISTERING;
     const registration = access
-      ? await register(services, provider, row, { access, ...time })
+      ? await register(services, provider, row, { access, ...time, ear })
       : { registered: [] };
-    const completeness = await complete(services, provider, row, { access, registration, isWaitedFor });
-    return await write(services, row, registration, completeness);
+    const completeness = await complete(services, provider, row, { access, registration, isWaitedFor, ear });
+    return await write(services, provider, row, registration, completeness);
   } catch (error) {
     if (!(error instanceof Problem || error instanceof OutboundError)) throw error;
     const failed = `${provider.name} could not be told where to send what happens. It is tried again.`;
-    return write(services, row, { failed }, undefined);
+    return write(services, provider, row, { failed }, undefined);
+  } finally {
+    if (ear.hasHeardRefusal()) await checkSoon(services, connectionId).catch(() => undefined);
   }
 }
 
@@ -116,7 +121,8 @@ async function complete(
     access,
     registration,
     isWaitedFor,
-  }: { access: Access | undefined; registration: Registration; isWaitedFor: boolean },
+    ear,
+  }: { access: Access | undefined; registration: Registration; isWaitedFor: boolean; ear: Ear },
 ): Promise<Completeness | undefined> {
   // All of it is registered first.
   const isDone = 'registered' in registration && isAny(registration) && registration.again === undefined;
@@ -124,7 +130,8 @@ async function complete(
   const registered = registration.registered.filter(isKnown);
   if (isWaitedFor) return { until: since, hasMore: Date.now() - since.getTime() > HOUR_MS };
   try {
-    return await recoverMissed(services, provider, access, { connection_id, account_id, registered, since });
+    const row = { connection_id, account_id, registered, since };
+    return await recoverMissed(services, provider, access, row, ear);
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     // What has been registered is written all the same.
@@ -194,7 +201,7 @@ async function claim({ postgres }: Services, connectionId: string): Promise<Clai
         )
       from connections c
       where w.connection_id = ${connectionId}::uuid and c.id = w.connection_id and w.check_at <= now()
-        and c.status = 'connected' and c.credential is not null
+        and ${isLiving('c')} and c.credential is not null
       returning w.*
     )
     select c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version, c.credential, c.refresh_token,
@@ -208,7 +215,7 @@ async function claim({ postgres }: Services, connectionId: string): Promise<Clai
       -- What an earlier run of this very statement has taken, when its answer was lost.
       select * from webhooks where connection_id = ${connectionId}::uuid and lease_id = ${leaseId}::uuid
     ) w
-    join connections c on c.id = w.connection_id and c.status = 'connected' and c.credential is not null
+    join connections c on c.id = w.connection_id and ${isLiving('c')} and c.credential is not null
     left join data_keys k on k.id = c.data_key_id left join data_keys s on s.id = w.data_key_id
     limit 1`);
   return row;
@@ -218,7 +225,7 @@ async function register(
   services: Services,
   provider: Provider,
   row: Claimed,
-  { access, beginMs, endMs }: { access: Access; beginMs: number; endMs: number },
+  { access, beginMs, endMs, ear }: { access: Access; beginMs: number; endMs: number; ear: Ear },
 ): Promise<Registration> {
   const { webhooks } = provider;
   if (!webhooks) return { registered: [] };
@@ -232,7 +239,7 @@ async function register(
     watched: row.watched,
     until: Date.now() + beginMs,
   };
-  const result = await resultOf(webhooks.register(access, wanted), services.meter, endMs);
+  const result = await resultOf(webhooks.register(access, wanted), services.meter, endMs, ear.hear);
   return 'secret' in result && result.secret === wanted.secret
     ? ({ ...result, secret: undefined } as Registration)
     : result;
@@ -271,6 +278,7 @@ function sealedSecret(row: Claimed): SealedSecret | undefined {
 
 async function write(
   services: Services,
+  provider: Provider,
   row: Claimed,
   outcome: Registration,
   completeness: Completeness | undefined,
@@ -286,7 +294,7 @@ async function write(
   const usual = isWell
     ? completeness?.hasMore
       ? SOON
-      : DAY * (0.9 + Math.random() / 5)
+      : (provider.webhooks?.everySeconds ?? DAY) * (0.8 + Math.random() / 5)
     : isLimited
       ? (outcome.limited ?? FIRST_RETRY)
       : backoff * (0.5 + Math.random() / 2);

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { Provider } from '../../providers/provider.ts';
 import { findClient } from '../catalog.ts';
+import { isOwned } from '../connections/living.ts';
 import { bindingOf } from '../connections/sealed.ts';
 import { type DataKeyColumns, dataKeyColumns, toDataKey } from '../connections/snapshot.ts';
 import { openDataKey } from '../data-keys.ts';
@@ -80,7 +81,7 @@ export async function readKeys(
   >`
     select c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, w.version, w.secret, ${dataKeyColumns}
     from connections c left join webhooks w on w.connection_id = c.id left join data_keys k on k.id = w.data_key_id
-    where c.id = ${connectionId}::uuid and c.provider = ${provider} and c.status <> 'disconnected'`);
+    where c.id = ${connectionId}::uuid and c.provider = ${provider} and c.status <> 'disconnected' and ${isOwned('c')}`);
   if (!row) return undefined;
   if (row.secret === null) return [];
   const key = await importSecret(await openSecret(services, row as SealedSecret));

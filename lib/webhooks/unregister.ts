@@ -1,5 +1,5 @@
 import { type RawBuilder, sql } from 'kysely';
-import type { Access, Provider, Registered } from '../../providers/provider.ts';
+import type { Access, Provider, Registered, Webhooks } from '../../providers/provider.ts';
 import { resultOf } from '../dialogue.ts';
 import { OutboundError } from '../outbound.ts';
 import type { Services } from '../services.ts';
@@ -32,6 +32,20 @@ interface Row {
 /** What is left by then no longer keeps the grant from being ended, which is tried each hour. */
 const LATE = sql`interval '3 hours'`;
 
+/**
+ * Whether something that `register` has made may stand there, as far as the row in `revocations` tells: what has no
+ * hooks of its own, or was only just obtained, has made none.
+ */
+export function mayStand({ webhooks }: Provider, registered: readonly Registered[] | null): boolean {
+  if (!webhooks?.unregister) return false;
+  return registered === null || registered.length > 0 || isUnknown(webhooks);
+}
+
+/** Whether what was made can be there without anybody knowing of it. */
+function isUnknown({ choices, clientSecrets }: Webhooks): boolean {
+  return !choices && !clientSecrets;
+}
+
 /** Takes away what was registered, with a credential that still works. True once nothing is left. */
 export async function unregister(
   services: Services,
@@ -56,7 +70,7 @@ export async function unregister(
   const all = ended.registered ?? row?.registered ?? [];
   // What has failed, or was under way, may have been made all the same.
   const hasUnknown = ended.registered ? all.length === 0 : row?.status === 'failed';
-  const isUnclear = hasUnknown && !webhooks.choices && !webhooks.clientSecrets;
+  const isUnclear = hasUnknown && isUnknown(webhooks);
   if (all.length === 0 && !isUnclear) return true;
   // What stands now may yet turn out to be what stood before.
   if (ended.registered && row?.is_busy) return isLast;

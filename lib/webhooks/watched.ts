@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import type { Config, Provider } from '../../providers/provider.ts';
 import { type Caller, callerTables, requireScope, type ScopeRow, scopeColumns } from '../access.ts';
 import { requireClient } from '../catalog.ts';
+import { checkSoon, isRefusal } from '../connections/check-soon.ts';
 import { openCredential, type SealedRow } from '../connections/sealed.ts';
 import { dataKeyColumns } from '../connections/snapshot.ts';
 import { Problem } from '../problem.ts';
@@ -39,6 +40,7 @@ export async function choicesOf(
     pinned: row.account_id,
   };
   const { result, answer } = await askProvider(provider, ask(access, page), services.meter);
+  if (isRefusal(answer)) await checkSoon(services, row.connection_id);
   if ('refused' in result) throw providerFailure(provider, answer);
   return {
     choices: result.choices.map(({ name, watchable }) => ({

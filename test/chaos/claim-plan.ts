@@ -57,22 +57,31 @@ async function statementsOfOne(): Promise<Compiled[]> {
     statements.push(compile(statement));
     return [];
   };
-  const services = { postgres: { rows } } as unknown as Services;
+  const services = { env: {}, postgres: { rows } } as unknown as Services;
   const [id, bytes, time] = [randomUUID(), new Uint8Array(64), new Date()];
   await claim(services, [id], { limit: 24 });
   await writeRenewed(services, {
     kind: 'renewed',
     connection_id: id,
+    user_id: id,
+    brand_id: null,
+    tenant_id: id,
     provider: 'github',
+    account_id: '1',
+    grant_id: '1',
+    config: {},
     version: 1,
     data_key_id: id,
     credential: bytes,
+    credential_id: '1',
     refresh_token: bytes,
     previous_refresh_token: bytes,
     expires_at: time,
     refresh_token_expires_at: time,
     reauthorize_by: time,
     refresh_at: time,
+    scopes: null,
+    missing_scopes: null,
   });
   return statements;
 }
@@ -97,10 +106,13 @@ async function costOf(world: StagedWorld, statements: readonly Compiled[]): Prom
 
 async function measure(world: StagedWorld, text: string, parameters: unknown[], total: number) {
   await world.sql(
-    `insert into connections (id, user_id, tenant_id, provider, type, status, account_id, grant_id, refresh_at)
-     select gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'github', 'oauth', 'connected', '1', '1',
+    `with people as (
+       insert into users (name) select 'Somebody' from generate_series(1, $1::integer) returning id
+     )
+     insert into connections (id, user_id, tenant_id, provider, type, status, account_id, grant_id, refresh_at)
+     select gen_random_uuid(), id, id, 'github', 'oauth', 'connected', id::text, id::text,
        case when n <= $2 then now() - n * interval '1 millisecond' else now() + n * interval '1 second' end
-     from generate_series(1, $1) n`,
+     from (select id, row_number() over () as n from people) p`,
     [total - (await count(world)), Math.max(0, DUE - (await due(world)))],
   );
   await world.sql('vacuum (analyze) connections');

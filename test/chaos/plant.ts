@@ -66,6 +66,10 @@ export async function plant(
       refresh_token: hex(row.refresh_token),
     }));
     await world.sql(
+      `insert into users (id, name) select unnest($1::uuid[]), 'Somebody' on conflict do nothing`,
+      [rows.map((row) => row.user_id)],
+    );
+    await world.sql(
       `insert into connections (id, user_id, tenant_id, data_key_id, provider, type, status, account_id, grant_id,
          config, version, credential, refresh_token, expires_at, refresh_at)
        select id, user_id, tenant_id, data_key_id, $2, 'oauth', 'connected', account_id, id::text, config, 1,

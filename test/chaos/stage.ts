@@ -18,7 +18,7 @@ export interface Stage {
 /** What a Worker must be told to live in another one's world. */
 export function neighbourOptions(world: StagedWorld): Partial<WorldOptions> {
   const shared = Object.entries(world.bindings).filter(([name]) =>
-    /_CLIENT_(ID|SECRET)$|^STATE_KEY$|^AWS_|^KMS_/.test(name),
+    /_CLIENT_(ID|SECRET)$|^(STATE|GRANT)_KEY$|^AWS_|^KMS_/.test(name),
   );
   return { env: Object.fromEntries(shared), providerGateway: world.gateway.url };
 }

@@ -63,6 +63,9 @@ export function tokenServer(provider: 'github' | 'shopify'): TokenServer {
     return at === 0 ? 'newest' : at === 1 ? 'before' : 'spent';
   }
 
+  /** Access tokens that a revocation was asked for with. */
+  const ended = new Set<string>();
+
   const server: TokenServer = {
     calls: 0,
     reuses: 0,
@@ -95,9 +98,13 @@ export function tokenServer(provider: 'github' | 'shopify'): TokenServer {
         const { pathname } = new URL(request.url);
         if (request.method === 'DELETE') {
           server.revoked += 1;
+          ended.add(await presented(request));
           return new Response(null, { status: provider === 'github' ? 204 : 200 });
         }
         if (pathname === '/user') {
+          if (ended.has((request.headers.get('authorization') ?? '').replace(/^Bearer /, ''))) {
+            return Response.json({ message: 'Bad credentials' }, { status: 401 });
+          }
           return Response.json({ id: 583_231, login: 'octocat' }, { headers: { 'x-oauth-scopes': 'repo' } });
         }
         if (!pathname.endsWith('/access_token')) return new Response(null, { status: 404 });
@@ -133,4 +140,10 @@ export function tokenServer(provider: 'github' | 'shopify'): TokenServer {
     }),
   };
   return server;
+}
+
+/** The token that a revocation names: in its body, or in Shopify's header. */
+async function presented(request: Request): Promise<string> {
+  const header = request.headers.get('x-shopify-access-token');
+  return header ?? z.object({ access_token: z.string() }).parse(await request.json()).access_token;
 }

@@ -10,6 +10,17 @@ import { type Agent, type Delivery, startAgent } from '../world/agent.ts';
 const typeOf = ({ body }: Delivery) => (body as { type: string }).type;
 const newSecret = () => `whsec_${randomBytes(32).toString('base64')}`;
 
+/** An event of Ada's connection that nobody has been told yet. */
+async function untold(world: TestWorld): Promise<void> {
+  await world.queuesDown(true);
+  const reply = await connect(world.ada, 'stripe', issueKey(world, 'stripe'));
+  expect(reply.status, reply.text).toBe(201);
+  await world.queuesDown(false);
+}
+
+/** As it is left where there is no agent. */
+const LEFT = `update events set last_error = 'no agent', next_attempt_at = 'infinity'`;
+
 test('a team’s events go to its own agent, signed with its own secret, until that is taken back', async () => {
   const world = await openWorld();
   const secrets = [newSecret(), newSecret()] as const;
@@ -52,10 +63,8 @@ test('what has waited for an agent is told as soon as there is one', async () =>
   const secret = newSecret();
   const own = await startAgent(secret);
   try {
-    await connect(world.ada, 'stripe', issueKey(world, 'stripe'));
-    // As it is left where there is none.
-    const left = `update events set last_error = 'no agent', next_attempt_at = 'infinity'`;
-    await world.sql(left);
+    await untold(world);
+    await world.sql(LEFT);
     const ran = await run(world, ['agent-set', teams.ours, own.url], { AGENT_SECRET: secret });
     expect(ran.lines).toEqual([{ event: 'agent_set', tenant_id: teams.ours, waiting: 1 }]);
     await fireCron(world, 'events');
@@ -70,7 +79,7 @@ test('more than is told in a minute is due minute by minute, so that others are 
   const secret = newSecret();
   const own = await startAgent(secret);
   try {
-    await connect(world.ada, 'stripe', issueKey(world, 'stripe'));
+    await untold(world);
     await world.sql(
       `insert into events (id, type, provider, connection_id, tenant_id, user_id, account_id, occurred_at, last_error, next_attempt_at)
        select gen_random_uuid(), type, provider, connection_id, tenant_id, user_id, account_id, occurred_at, 'no agent', 'infinity'
@@ -93,8 +102,8 @@ test('more than is told in a minute is due minute by minute, so that others are 
 
 test('what has waited is told by the Worker’s own agent, too, once there is one', async () => {
   const world = await openWorld();
-  await connect(world.ada, 'stripe', issueKey(world, 'stripe'));
-  await world.sql(`update events set last_error = 'no agent', next_attempt_at = 'infinity'`);
+  await untold(world);
+  await world.sql(LEFT);
   expect(await fireCron(world, 'waiting')).toMatchObject({ woken: 1 });
   expect((await until(() => world.agent.deliveries[0])).body).toMatchObject({ type: 'connection.connected' });
   expect(await fireCron(world, 'waiting')).toMatchObject({ woken: 0 });

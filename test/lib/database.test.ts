@@ -5,6 +5,7 @@ import { PostgresUnavailable, postgres } from '../../lib/database.ts';
 import { newMeter } from '../../lib/meter.ts';
 import { startNeon } from '../world/neon.ts';
 import { connectTo } from '../world/postgres.ts';
+import { applySchema } from '../world/seed.ts';
 
 const databases = connectTo(inject('postgresPort'));
 await databases.create('database_test');
@@ -48,18 +49,22 @@ test('a lost answer stays unknown, whatever the later tries say', async () => {
   expect(lost?.isUnknown).toBe(true);
 });
 
-test('who waits too long for a lock gives up, and it is known that nothing ran', async () => {
+test('who waits too long for a grant gives up, and it is known that nothing ran', async () => {
   neon.faults.reset();
+  await applySchema(databases, 'database_test');
+  await databases.run('database_test', `insert into grants (provider, identity) values ('slack', 'T1')`);
   const holder = databases.run(
     'database_test',
-    `begin; select pg_advisory_xact_lock(hashtextextended('held', 0)); select pg_sleep(3); commit`,
+    `begin; select from grants where identity = 'T1' for update; select pg_sleep(5); commit`,
   );
   await new Promise((resolve) => setTimeout(resolve, 300));
-  const waiting = await failure(database.rowsUnderLock('held', sql`insert into things (id) values (3)`));
+  const waiting = await failure(
+    database.rows(sql`
+      with held as materialized (select * from hold_grant('slack', 'T1', null, null, null, 75))
+      insert into things (id) select 3 from held`),
+  );
   expect(waiting?.reason).toBe('postgres: 55P03');
   expect(waiting?.isUnknown).toBe(false);
   await holder;
-  expect(
-    await database.rowsUnderLock('held', sql`select count(*)::int as n from things where id = 3`),
-  ).toEqual([{ n: 0 }]);
+  expect(await database.rows(sql`select count(*)::int as n from things where id = 3`)).toEqual([{ n: 0 }]);
 });

@@ -61,9 +61,35 @@ describe('signing in', () => {
   test('without a refresh token is none', async () => {
     const exchange = { ...grant(), code: 'c', codeVerifier: 'v', redirectUri: 'r' };
     const token = answer(200, { access_token: 'ya29.', token_type: 'Bearer', expires_in: 3599 });
-    expect(await made(googleAds.auth.exchange(exchange), token)).toEqual({ error: 'no_refresh_token' });
+    expect(await made(googleAds.auth.exchange(exchange), token)).toEqual({
+      error: 'no_refresh_token',
+      brought: { accessToken: 'ya29.', expiresIn: 3599 },
+    });
     const empty = answer(200, { access_token: 'ya29.', token_type: 'Bearer', refresh_token: '' });
-    expect(await made(googleAds.auth.exchange(exchange), empty)).toEqual({ error: 'no_refresh_token' });
+    expect(await made(googleAds.auth.exchange(exchange), empty)).toEqual({
+      error: 'no_refresh_token',
+      brought: { accessToken: 'ya29.' },
+    });
+  });
+
+  test('an ID token tells whose it is, be the rest as odd as it may', async () => {
+    const exchange = { ...grant(), code: 'c', codeVerifier: 'v', redirectUri: 'r' };
+    const claims = Buffer.from(JSON.stringify({ sub: '1070', email: 'ü?>@acme.example' }));
+    const id_token = `e30.${claims.toString('base64url')}.x`;
+    const whole = { access_token: 'ya29.', token_type: 'Bearer', refresh_token: '1//0', id_token };
+    const tokens = { accessToken: 'ya29.', refreshToken: '1//0' };
+    const exchanged = (json: object) => made(googleAds.auth.exchange(exchange), answer(200, json));
+    expect(await exchanged(whole)).toEqual({ tokens: { ...tokens, account: '1070' } });
+    for (const odd of ['', 'e30', 'e30.%.x', 'e30.e30.x', 1])
+      expect(await exchanged({ ...whole, id_token: odd })).toEqual({ tokens });
+    expect(await exchanged({ ...whole, refresh_token: '' })).toEqual({
+      error: 'no_refresh_token',
+      brought: { accessToken: 'ya29.', account: '1070' },
+    });
+    expect(await exchanged({ ...whole, token_type: 'N_A' })).toEqual({
+      unreadable: true,
+      brought: { ...tokens, account: '1070' },
+    });
   });
 
   test('a code works once', async () => {
@@ -134,10 +160,17 @@ describe('refreshing', () => {
     ['half a body', 200, undefined],
     ['an error of Google’s own', 500, { error: { code: 500 } }],
     ['a throttle', 429, {}],
-    ['a token of another type', 200, { access_token: 'ya29.', token_type: 'N_A' }],
   ])('%s for an answer says nothing', async (_, status, json) => {
     expect(await made(googleAds.auth.refresh.request(grant()), answer(status, json))).toEqual({
       unreadable: true,
+    });
+  });
+
+  test('a token of another type for an answer says nothing, and is brought to its end', async () => {
+    const other = answer(200, { access_token: 'ya29.', token_type: 'N_A' });
+    expect(await made(googleAds.auth.refresh.request(grant()), other)).toEqual({
+      unreadable: true,
+      brought: { accessToken: 'ya29.' },
     });
   });
 });

@@ -187,7 +187,11 @@ describe('making a token last', () => {
     ['a page', undefined, { unreadable: true }],
     ['a list', [], { unreadable: true }],
     ['an error of another kind', { error: 'invalid_grant' }, { error: 'invalid_grant' }],
-    ['a token of another type', { access_token: 'EAA', token_type: 'mac' }, { unreadable: true }],
+    [
+      'a token of another type',
+      { access_token: 'EAA', token_type: 'mac' },
+      { unreadable: true, brought: { accessToken: 'EAA' } },
+    ],
     ['an empty token', { access_token: '', token_type: 'bearer' }, { unreadable: true }],
     [
       'a lifetime as text',

@@ -37,6 +37,7 @@ test('signs in on the shop’s own host with a signed callback, for a token of a
       expiresIn: expect.closeTo(3600, -1),
       refreshTokenExpiresIn: 7_776_000,
       scopes: auth.scopes,
+      account: config.shop,
     },
   });
   const again = await world.exchange(back, config);

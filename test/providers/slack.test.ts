@@ -16,7 +16,9 @@ beforeEach(() => {
 test('signs in to a workspace with a bot token that has no end', async () => {
   const back = await world.comeBack();
   const result = await world.exchange(back);
-  expect(result).toEqual({ tokens: { accessToken: expect.stringMatching(/^xoxb-/), scopes: auth.scopes } });
+  expect(result).toEqual({
+    tokens: { accessToken: expect.stringMatching(/^xoxb-/), scopes: auth.scopes, account: acme.id },
+  });
   const { accessToken = '' } = 'tokens' in result ? result.tokens : {};
   expect(await world.probe({ credential: accessToken })).toEqual({
     finding: 'works',
@@ -29,7 +31,8 @@ test('signs in to a workspace with a bot token that has no end', async () => {
 
 test('an installation by an organization is the organization’s', async () => {
   world.store.set('settings.orgInstall', true);
-  const { accessToken } = await world.signIn();
+  const { accessToken, account } = await world.signIn();
+  expect(account).toBe('E0UMBREL001');
   expect(await world.probe({ credential: accessToken })).toMatchObject({
     finding: 'works',
     account: { id: 'E0UMBREL001', name: 'Umbrella' },
@@ -127,8 +130,14 @@ test('a user’s token, a page and half a success are no tokens', async () => {
       auth.exchange({ ...access, code: 'c', codeVerifier: undefined, redirectUri: 'https://a.example/' }),
       ...answers,
     );
-  let answers = [answer(200, { ok: true, access_token: 'xoxp-1', token_type: 'user', scope: 'chat:write' })];
-  expect(await exchange()).toEqual({ unreadable: true });
+  const user = { ok: true, access_token: 'xoxp-1', token_type: 'user', scope: 'chat:write' };
+  let answers = [answer(200, user)];
+  expect(await exchange()).toEqual({ unreadable: true, brought: { accessToken: 'xoxp-1' } });
+  answers = [answer(200, { ...user, team: { id: 'T1', name: 'T' } })];
+  expect(await exchange()).toEqual({
+    unreadable: true,
+    brought: { accessToken: 'xoxp-1', account: 'T1' },
+  });
   answers = [answer(200, { ok: true, authed_user: { id: 'U1', access_token: 'xoxp-1' } })];
   expect(await exchange()).toEqual({ unreadable: true });
   answers = [answer(200)];

@@ -10,7 +10,7 @@ import { slackTokens } from '../world/providers/slack.ts';
 import { expireStripeKey } from '../world/providers/stripe.ts';
 import { tiktokTokens } from '../world/providers/tiktok.ts';
 import { deleteVercelToken } from '../world/providers/vercel.ts';
-import { zendeskTokens } from '../world/providers/zendesk.ts';
+import { deleteZendeskClient, zendeskTokens } from '../world/providers/zendesk.ts';
 import type { World } from '../world/world.ts';
 
 /** What the documents of a provider say of a connection's life, for one way of connecting to it. */
@@ -32,6 +32,8 @@ export interface Life {
   ends: boolean;
   /** Options for the simulator that makes the key; absent where a person signs in. */
   key?: Record<string, string>;
+  /** What becomes of the tokens that a key is exchanged for, where it is. */
+  tokens?: 'are ours to end' | 'end by themselves';
 }
 
 /** Options of the key, or the consent; then the code of a refusal, or the permissions that are told as missing. */
@@ -184,7 +186,8 @@ export const lives: readonly Life[] = [
     key: {},
     account: { id: 'properties/333000111', name: 'Acme Shop' },
     // Token, property, name.
-    requests: { connect: 3, test: 2 },
+    requests: { connect: 3, test: 3 },
+    tokens: 'end by themselves',
     lacking: { key: { access: 'none' }, code: 'insufficient_scope' },
     end: (world, key) => deleteGa4Account(world.store('ga4'), key),
     ends: false,
@@ -205,17 +208,14 @@ export const lives: readonly Life[] = [
     key: { kind: 'oauth_client' },
     account: { id: 'acme', name: 'acme.zendesk.com' },
     // Token, user, tickets.
-    requests: { connect: 3, test: 2 },
+    requests: { connect: 3, test: 3 },
+    tokens: 'are ours to end',
     lacking: {
       key: { kind: 'oauth_client', email: 'buyer@acme.example', role: 'end-user' },
       code: 'invalid_credential',
     },
-    async end(world) {
-      const token = living(zendeskTokens(world.store('zendesk')));
-      const url = 'https://acme.zendesk.com/api/v2/oauth/tokens/current.json';
-      const headers = { accept: 'application/json', authorization: `Bearer ${token}` };
-      await send(world, 'zendesk', 'DELETE', url, { headers });
-    },
+    // A token alone is asked for anew; with its client goes all of it.
+    end: (world, key) => deleteZendeskClient(world.store('zendesk'), key),
     isAlive: (world) => isNewestAlive(zendeskTokens(world.store('zendesk'))),
     ends: false,
   },

@@ -11,9 +11,22 @@ export interface Trips {
 
 /**
  * What a request costs in round trips, as the world outside counts them; the Worker's log line must say the
- * same. Nothing else may be going on meanwhile.
+ * same. What goes on besides is waited for, and what the request leaves to the queues does not begin.
  */
 export async function tripsOf(
+  world: World,
+  ask: () => Promise<Reply>,
+): Promise<{ reply: Reply; trips: Trips }> {
+  await world.queuesDeaf(true);
+  try {
+    await quiet(world);
+    return await countedTrips(world, ask);
+  } finally {
+    await world.queuesDeaf(false);
+  }
+}
+
+async function countedTrips(
   world: World,
   ask: () => Promise<Reply>,
 ): Promise<{ reply: Reply; trips: Trips }> {
@@ -50,6 +63,22 @@ export async function until<T>(
     if (Date.now() > end) throw new Error(`nothing came in ${milliseconds} ms`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
+}
+
+const QUIET_MS = 150;
+
+/** Waits until the jobs that earlier requests have left to the queues are over: nobody outside is asked for a while. */
+export async function quiet(world: World): Promise<void> {
+  let seen = '';
+  let since = Date.now();
+  await until(() => {
+    const now = JSON.stringify([counts(world), world.logs.length]);
+    if (now !== seen) {
+      seen = now;
+      since = Date.now();
+    }
+    return Date.now() - since >= QUIET_MS ? true : undefined;
+  });
 }
 
 function counts(world: World): Trips {

@@ -2,7 +2,8 @@ import worker from '../../functions/index.ts';
 import { CLOCK_SWITCH } from './clock-switch.ts';
 import { KV_LOG, KV_SWITCH, QUEUE_SWITCH } from './kv-log.ts';
 
-type LocalEnv = Env & { PROVIDER_GATEWAY: string };
+/** `KV_TOLL`: who is asked before each get and put, and may take his time. */
+type LocalEnv = Env & { PROVIDER_GATEWAY: string; KV_TOLL?: string };
 
 /**
  * The Worker as it is deployed, in the local world: its operations on KV are told and can be made to fail, its clock
@@ -21,6 +22,7 @@ export default {
     }
     if (pathname === QUEUE_SWITCH) {
       areQueuesDown = searchParams.has('down');
+      areQueuesDeaf = searchParams.has('deaf');
       return new Response('ok');
     }
     if (pathname === CLOCK_SWITCH) {
@@ -55,9 +57,10 @@ const made = new WeakMap<LocalEnv, LocalEnv>();
 function localised(env: LocalEnv): LocalEnv {
   const known = made.get(env) ?? {
     ...env,
-    STATES: watched(env.STATES),
+    STATES: watched(env.STATES, env.KV_TOLL),
     REVOCATIONS: breakable(env.REVOCATIONS),
     REFRESHES: breakable(env.REFRESHES),
+    CHECKS: breakable(env.CHECKS),
     EVENTS: breakable(env.EVENTS),
     WEBHOOKS: breakable(env.WEBHOOKS),
   };
@@ -81,7 +84,9 @@ let isKvDown = false;
 
 let areQueuesDown = false;
 
-/** Takes nothing while the queues are down. */
+let areQueuesDeaf = false;
+
+/** Takes nothing while the queues are down, and loses what it takes while they are deaf. */
 function breakable(queue: Queue): Queue {
   return new Proxy(queue, {
     get(target, name) {
@@ -89,6 +94,7 @@ function breakable(queue: Queue): Queue {
       if (typeof member !== 'function') return member;
       return async (...words: unknown[]) => {
         if (areQueuesDown) throw new Error('the queues are down');
+        if (areQueuesDeaf) return undefined;
         return Reflect.apply(member, target, words);
       };
     },
@@ -96,13 +102,16 @@ function breakable(queue: Queue): Queue {
 }
 
 /** Tells each get and put; whatever is asked fails while KV is down. */
-function watched(kv: KVNamespace): KVNamespace {
+function watched(kv: KVNamespace, toll: string | undefined): KVNamespace {
   return new Proxy(kv, {
     get(target, name) {
       const member: unknown = Reflect.get(target, name);
       if (typeof member !== 'function') return member;
       return async (...words: unknown[]) => {
-        if (name === 'get' || name === 'put') console.debug(`${KV_LOG}${name}`);
+        if (name === 'get' || name === 'put') {
+          console.debug(`${KV_LOG}${name}`);
+          if (toll !== undefined) await fetch(`${toll}/${name}`);
+        }
         if (isKvDown) throw new Error('KV is down');
         return Reflect.apply(member, target, words);
       };

@@ -60,6 +60,8 @@ export interface World {
   kvDown(isDown: boolean): Promise<void>;
   /** Makes the queues take nothing, or work again. */
   queuesDown(areDown: boolean): Promise<void>;
+  /** Makes the queues lose what they take, or work again: nothing goes on behind a request. */
+  queuesDeaf(areDeaf: boolean): Promise<void>;
   /** Ends all misbehaviour, and starts all counts anew. */
   reset(): void;
   store(part: string): Store;
@@ -159,6 +161,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     PUBLIC_URL: url,
     COCKPIT_URL: `${url}/cockpit`,
     STATE_KEY: remembered('state-key', () => randomBytes(32).toString('base64')),
+    GRANT_KEY: remembered('grant-key', () => randomBytes(32).toString('base64')),
     DATABASE_URL: options.databaseUrl,
     NEON_FETCH_ENDPOINT: neon.url,
     AWS_ENDPOINT_URL_KMS: kms.url,
@@ -221,6 +224,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     kv,
     kvDown: async (isDown) => void (await fetch(`${url}${KV_SWITCH}${isDown ? '?down' : ''}`)),
     queuesDown: async (areDown) => void (await fetch(`${url}${QUEUE_SWITCH}${areDown ? '?down' : ''}`)),
+    queuesDeaf: async (areDeaf) => void (await fetch(`${url}${QUEUE_SWITCH}${areDeaf ? '?deaf' : ''}`)),
     reset: () => {
       gateway.reset();
       agent.fail(undefined);

@@ -58,7 +58,10 @@ export async function openDays(
 
   let fired = clock.now();
   let seen: Seen = { rows: [], events: [], revocation: Infinity };
-  const isBusy = (row: Row) => row.refresh <= clock.now() || row.leased > clock.now();
+  const isBusy = (row: Row) =>
+    row.refresh <= clock.now() ||
+    row.leased > clock.now() ||
+    (row.status === 'connected' && row.looked <= clock.now());
 
   async function firing(watch: Watch): Promise<void> {
     const since = fired - MINUTE;
@@ -83,9 +86,9 @@ export async function openDays(
   /** The next point of the grid at which the cron may find something. */
   function next(): number {
     const moments = [fired + IDLE, seen.revocation, ...seen.rows.map(({ refresh }) => refresh)];
-    for (const { status, ends, wasTold } of seen.rows) {
+    for (const { status, ends, looked, wasTold } of seen.rows) {
       if (status !== 'connected') continue;
-      moments.push(ends, ...(wasTold ? [] : [ends - WEEK - AHEAD]));
+      moments.push(ends, looked, ...(wasTold ? [] : [ends - WEEK - AHEAD]));
     }
     return Math.ceil(Math.max(Math.min(...moments), fired + 1) / step) * step;
   }

@@ -6,6 +6,8 @@ export interface Row {
   expires: number;
   refresh: number;
   leased: number;
+  /** When it is asked again whether it works, as far as there is such a time. */
+  looked: number;
   ends: number;
   wasTold: boolean;
 }
@@ -29,7 +31,7 @@ export async function look(pool: pg.Pool, since: number): Promise<Seen> {
   const { rows } = await pool.query(
     `select (select coalesce(json_agg(r), '[]') from (
        select id, status, ${ms('expires_at')} as expires, ${ms('refresh_at')} as refresh,
-         ${ms('lease_until')} as leased, ${ms('reauthorize_by')} as ends,
+         ${ms('lease_until')} as leased, ${ms(LOOK)} as looked, ${ms('reauthorize_by')} as ends,
          expiring_told is not distinct from reauthorize_by as "wasTold" from connections
      ) r) as rows, (select coalesce(json_agg(e), '[]') from (
        select id, type, connection_id as connection, ${ms('occurred_at')} as at from events
@@ -38,7 +40,7 @@ export async function look(pool: pg.Pool, since: number): Promise<Seen> {
     [since],
   );
   const seen = rows[0] as {
-    rows: (Row & Record<'expires' | 'refresh' | 'leased' | 'ends', number | null>)[];
+    rows: (Row & Record<'expires' | 'refresh' | 'leased' | 'looked' | 'ends', number | null>)[];
     events: Event[];
     revocation: number | null;
   };
@@ -48,11 +50,14 @@ export async function look(pool: pg.Pool, since: number): Promise<Seen> {
       expires: each.expires ?? Infinity,
       refresh: each.refresh ?? Infinity,
       leased: each.leased ?? -Infinity,
+      looked: each.looked ?? Infinity,
       ends: each.ends ?? Infinity,
     })),
     events: seen.events,
     revocation: Number(seen.revocation ?? Infinity),
   };
 }
+
+const LOOK = `(to_jsonb(connections) ->> 'check_at')::timestamptz`;
 
 const ms = (time: string) => `(extract(epoch from ${time}) * 1000)::float8`;

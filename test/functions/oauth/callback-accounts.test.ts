@@ -4,6 +4,7 @@ import type { Client } from '../../support/client.ts';
 import { connectByOAuth, present } from '../../support/flows.ts';
 import { newcomer } from '../../support/newcomer.ts';
 import { brands, openWorld, teams } from '../../support/open-world.ts';
+import { quiet } from '../../support/trips.ts';
 import { githubTokens } from '../../world/providers/github.ts';
 import { shopifyTokens } from '../../world/providers/shopify.ts';
 
@@ -94,6 +95,10 @@ describe('connecting again with another account', () => {
       query: { replace: 'true' },
     });
     expect(reply.body).toMatchObject({ account: hubot });
+    // Its own token is ended, and nothing else.
+    await quiet(world);
+    expect([alive('octocat'), alive('hubot')]).toEqual([1, 1]);
+    expect(world.gateway.count('github', /^DELETE .*\/grant$/)).toBe(0);
     const [row] = await first.connections();
     const pending = await world.sql('select id from revocations where connection_id = $1', [row?.id]);
     expect(pending).toEqual([]);

@@ -1,18 +1,21 @@
 import { expect, test } from 'vitest';
+import { tokenRequests } from '../../support/callbacks.ts';
 import type { Client } from '../../support/client.ts';
+import { fireCron } from '../../support/cron.ts';
 import { authorize, consent, present } from '../../support/flows.ts';
-import { openWorld } from '../../support/open-world.ts';
-import { until } from '../../support/trips.ts';
+import { openWorld, type TestWorld, users } from '../../support/open-world.ts';
+import { quiet, until } from '../../support/trips.ts';
 import { githubTokens } from '../../world/providers/github.ts';
 import { shopifyTokens } from '../../world/providers/shopify.ts';
 
 const world = await openWorld();
 const WRITE = /insert into connections/;
+/** Hubot's account at GitHub. */
+const HUBOT = '480938';
 
-const alive = (account: string) =>
-  githubTokens(world.store('github')).filter((token) => token.alive && token.login === account).length;
-const cron = () => fetch(`${world.url}/cdn-cgi/handler/scheduled?cron=${encodeURIComponent('* * * * *')}`);
-const settled = (outcome: string) => () => world.logs.find((line) => line.includes(`"outcome":"${outcome}"`));
+const aliveIn = (of: TestWorld, account: string) =>
+  githubTokens(of.store('github')).filter((token) => token.alive && token.login === account).length;
+const alive = (account: string) => aliveIn(world, account);
 
 /** A whole flow whose write gets no answer, however often it is tried. */
 async function connectWithoutAnswer(client: Client, account: string, after: boolean) {
@@ -23,15 +26,33 @@ async function connectWithoutAnswer(client: Client, account: string, after: bool
   expect(alive(account)).toBe(1);
 }
 
-test('a token whose row stands after all is kept, and one whose row does not is ended, once PostgreSQL can tell', async () => {
+/** Whose tokens wait for their end, and whether somebody may still keep them. */
+const waiting = (of: TestWorld) =>
+  of.sql(`select user_id, next_attempt_at > now() + interval '60 seconds' as is_kept from revocations`);
+
+/** Lets the time be over in which they may be kept, and the cron fire, until none is left. */
+async function endWaiting(of: TestWorld) {
+  await of.sql('update revocations set next_attempt_at = now()');
+  await fireCron(of);
+  // The row goes once the provider has confirmed.
+  await until(
+    async () => ((await of.sql('select from revocations')).length === 0 ? true : undefined),
+    20_000,
+  );
+}
+
+test('a token whose row stands after all is kept, and one whose row does not is ended, once nobody can keep it any more', async () => {
   await connectWithoutAnswer(world.ada, 'octocat', true);
   await connectWithoutAnswer(world.grace, 'hubot', false);
-  await until(settled('kept'), 30_000);
-  await until(settled('to_be_revoked'), 30_000);
-  await cron();
-  await until(() => (alive('hubot') === 0 ? true : undefined), 20_000);
-  // The row goes once the provider has confirmed.
-  await until(async () => ((await world.sql('select from revocations')).length === 0 ? true : undefined));
+  const hers = [{ user_id: users.grace, is_kept: true }];
+  expect(await waiting(world)).toEqual(hers);
+  await fireCron(world);
+  await quiet(world);
+  expect(await waiting(world)).toEqual(hers);
+  expect([alive('octocat'), alive('hubot')]).toEqual([1, 1]);
+
+  await endWaiting(world);
+  expect(alive('hubot')).toBe(0);
   expect((await world.grace.get('/api/connectors/list')).body.connections).toEqual([]);
 
   expect((await world.ada.post('/api/connectors/github/test')).body.status).toBe('connected');
@@ -41,19 +62,33 @@ test('a token whose row stands after all is kept, and one whose row does not is 
 
 test('a token whose team has made its first data key another way meanwhile is ended all the same', async () => {
   const fresh = await openWorld();
-  const url = await consent(await authorize(fresh.mallory, 'github'), { account: 'hubot' });
-  fresh.neon.faults.failNext(3, { after: false, match: WRITE });
-  expect((await present(fresh.mallory, url)).status).toBe(503);
-  const again = await consent(await authorize(fresh.mallory, 'github'), { account: 'octocat' });
-  expect((await present(fresh.mallory, again)).status).toBe(200);
+  const [hubot, octocat] = [
+    await consent(await authorize(fresh.mallory, 'github'), { account: 'hubot' }),
+    await consent(await authorize(fresh.mallory, 'github'), { account: 'octocat' }),
+  ];
+  fresh.neon.faults.decide((sql, parameters) =>
+    WRITE.test(sql) && parameters.includes(HUBOT) ? { after: false } : undefined,
+  );
+  fresh.gateway.misbehave({ provider: 'github', match: 'oauth/access_token', times: 1, delay: 2_000 });
+  const first = present(fresh.mallory, hubot);
+  await until(() => (tokenRequests(fresh) === 1 ? true : undefined));
+  const second = await present(fresh.mallory, octocat);
+  expect(second.status, second.text).toBe(200);
+  expect((await first).status).toBe(503);
+  // Each with a key of its own.
+  expect(await fresh.sql('select generation from data_keys order by generation')).toEqual([
+    { generation: 1 },
+    { generation: 2 },
+  ]);
+  expect(await waiting(fresh)).toEqual([{ user_id: users.mallory, is_kept: true }]);
+  expect([aliveIn(fresh, 'hubot'), aliveIn(fresh, 'octocat')]).toEqual([1, 1]);
 
-  await until(() => fresh.logs.find((line) => line.includes('"outcome":"to_be_revoked"')), 30_000);
-  await fetch(`${fresh.url}/cdn-cgi/handler/scheduled?cron=${encodeURIComponent('* * * * *')}`);
-  const lives = (login: string) =>
-    githubTokens(fresh.store('github')).some((token) => token.alive && token.login === login);
-  await until(() => (lives('hubot') ? undefined : true), 20_000);
-  expect(lives('octocat')).toBe(true);
-  expect((await fresh.mallory.post('/api/connectors/github/test')).body.status).toBe('connected');
+  await endWaiting(fresh);
+  expect([aliveIn(fresh, 'hubot'), aliveIn(fresh, 'octocat')]).toEqual([0, 1]);
+  expect((await fresh.mallory.post('/api/connectors/github/test')).body).toMatchObject({
+    id: second.body.id,
+    status: 'connected',
+  });
 }, 90_000);
 
 test('disconnecting after the access token has expired renews it, and ends the grant with that', async () => {

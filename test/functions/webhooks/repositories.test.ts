@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { openWorld } from '../../support/open-world.ts';
 import { newPerson } from '../../support/people.ts';
+import { quiet } from '../../support/trips.ts';
 import {
   githubAppEnv,
   happen,
@@ -173,6 +174,7 @@ describe('choosing', () => {
     ['null', null],
   ])('%s is refused, and changes nothing', async (_, names) => {
     const { person, id } = await withGithub(world, [PLANS]);
+    await quiet(world);
     const [row, hooks] = [await rowOf(world, id), hooksOf(world, id)];
     world.reset();
     const reply = await watch(person, names);

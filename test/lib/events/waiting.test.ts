@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeEach, expect, inject, test } from 'vitest';
 import { postgres } from '../../../lib/database.ts';
-import { deliver, dueEvents, wakeWaiting } from '../../../lib/events/deliver.ts';
+import { deliver, dueEvents } from '../../../lib/events/deliver.ts';
+import { wakeWaiting } from '../../../lib/events/waiting.ts';
 import { newMeter } from '../../../lib/meter.ts';
 import type { Services } from '../../../lib/services.ts';
 import { TEMPLATE } from '../../global-setup.ts';
@@ -29,9 +30,10 @@ const withAgent = {
 const sql = async (text: string, values: unknown[] = []) =>
   (await databases.run(DATABASE, text, values)).rows;
 
-/** Events that are due, of a tenant of their own. */
+/** Events that are due, of a person who is in no team: a tenant of their own. */
 async function events(count: number): Promise<string> {
   const tenant = randomUUID();
+  await sql(`insert into users (id, name) values ($1, 'Somebody')`, [tenant]);
   await sql(
     `insert into events (id, type, provider, connection_id, tenant_id, user_id, account_id, occurred_at, next_attempt_at)
      select gen_random_uuid(), 'stripe.invoice.created', 'stripe', $1, $1, $1, 'acct_1', now(), now() - interval '1 minute'

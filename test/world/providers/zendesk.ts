@@ -21,6 +21,7 @@ import {
   DESKS,
   type DeskUser,
   deskRecords,
+  type OAuthClient,
   type Records,
   randomLetters,
 } from './zendesk/desk.ts';
@@ -75,6 +76,16 @@ export function zendeskTokens(store: Store): Array<{ token: string; subdomain: s
     .list<AccessToken>('access-token/')
     .sort((a, b) => a.id - b.id)
     .map(({ token, desk, revoked }) => ({ token, subdomain: desk, alive: !revoked }));
+}
+
+/** Deletes an OAuth client in Admin Center, and with it all its tokens; `secret` is the client's. */
+export function deleteZendeskClient(store: Store, secret: string): void {
+  const client = store.list<OAuthClient>('client/').find((each) => each.secret === secret);
+  if (!client) return;
+  store.delete(`client/${client.desk}/${client.identifier}`);
+  for (const token of store.list<AccessToken>('access-token/'))
+    if (token.clientIdentifier === client.identifier)
+      store.set(`access-token/${token.token}`, { ...token, revoked: true });
 }
 
 function issueKey(

@@ -1,0 +1,14 @@
+import { sql } from 'kysely';
+
+/**
+ * SQL: when a provider is asked next whether a credential works that no refresh finds out about: within a day, at a
+ * random hour, so that no herd comes due at once. Zendesk's old API tokens are switched off after 30 days without use,
+ * and no provider's budget is touched by one question a day.
+ */
+export const nextCheck = sql`(now() + interval '20 hours' + random() * interval '2 hours')`;
+
+/** SQL: when it is asked again where it did not say. */
+export const nextTry = sql`(now() + interval '1 hour')`;
+
+/** SQL: when it is asked where its owner is not there: until it is ended, or they have come back. */
+export const soon = sql`(now() + interval '1 minute')`;

@@ -1,0 +1,66 @@
+import { sql } from 'kysely';
+import { findProvider } from '../catalog.ts';
+import { Problem } from '../problem.ts';
+import { sendChecks } from '../queue.ts';
+import type { Services } from '../services.ts';
+import { nextTry, soon } from './check-times.ts';
+import { isLiving } from './living.ts';
+import { retestById } from './retest.ts';
+
+const PER_FIRING = 2_000;
+
+/** Sends the ids of connections whose provider is to be asked whether they work still to the queue; how many. */
+export async function queueChecks(services: Services): Promise<number> {
+  const rows = await services.postgres.rows(sql<{ id: string }>`
+    select id from connections where check_at <= now() order by check_at limit ${PER_FIRING}`);
+  if (rows.length > 0)
+    await sendChecks(
+      services,
+      rows.map((row) => row.id),
+    );
+  return rows.length;
+}
+
+/**
+ * Asks the providers of those connections that are due whether they work still, one after the other, and writes down
+ * what they say. How many came to what. One that cannot be asked does not hold up its neighbours.
+ */
+export async function check(services: Services, ids: readonly string[]): Promise<Record<string, number>> {
+  const due = await claim(services, ids);
+  const counts: Record<string, number> = {};
+  for (const { id, provider } of due) {
+    const outcome = await checkOne(services, id, provider);
+    counts[outcome] = (counts[outcome] ?? 0) + 1;
+  }
+  return counts;
+}
+
+async function checkOne(services: Services, id: string, providerId: string): Promise<string> {
+  const provider = findProvider(services.env, providerId);
+  if (!provider) return 'unknown_provider';
+  try {
+    return (await retestById(services, provider, id)).status;
+  } catch (error) {
+    if (error instanceof Problem) return error.code;
+    const about = { provider_id: providerId, connection_id: id };
+    console.error(JSON.stringify({ level: 'error', event: 'check_fault', ...about }));
+    return 'fault';
+  }
+}
+
+/** Takes connections that are due: of all who ask at once one gets each. What comes to nothing is due again in an hour. */
+async function claim(
+  { postgres }: Services,
+  ids: readonly string[],
+): Promise<{ id: string; provider: string }[]> {
+  return postgres.rows(sql<{ id: string; provider: string }>`
+    with due as (
+      select c.id, ${isLiving('c')} as is_living from connections c
+      where c.id = any (${ids}::uuid[]) and c.check_at <= now() for update of c skip locked
+    ),
+    claimed as (
+      update connections c set check_at = case when due.is_living then ${nextTry} else ${soon} end
+      from due where c.id = due.id returning c.id, c.provider, due.is_living
+    )
+    select id, provider from claimed where is_living`);
+}

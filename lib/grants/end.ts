@@ -1,0 +1,298 @@
+import { sql } from 'kysely';
+import type { Access, OAuthClient, Provider, RevocationRequest } from '../../providers/provider.ts';
+import { findProvider, requireClient } from '../catalog.ts';
+import { isLiving } from '../connections/living.ts';
+import { openCredential, type SealedRow } from '../connections/sealed.ts';
+import { dataKeyColumns } from '../connections/snapshot.ts';
+import { verify } from '../connections/verify.ts';
+import { OutboundError, send } from '../outbound.ts';
+import { Problem } from '../problem.ts';
+import { renewForRevocation, type Usable } from '../refresh/for-revocation.ts';
+import type { Services } from '../services.ts';
+import { mayStand, unregister } from '../webhooks/unregister.ts';
+import { grantOfKey, grantOfToken } from './identity.ts';
+import { canBeEnded, hasOwnToken } from './revocable.ts';
+import { identify, type RevocationRow } from './revocation.ts';
+
+/** How far our clock may be from what has written an end; who can renew a token does so this much sooner. */
+const CLOCK_MS = 300_000;
+
+/** What came of it. */
+export type Ended =
+  /** The provider has confirmed that the whole grant is over, or that this token is. */
+  | 'grant'
+  /** Nobody lives on the grant, and the provider says that this token of it had ended before. */
+  | 'gone'
+  | 'token'
+  /** There is nothing that we could end. */
+  | 'nothing'
+  /** A living connection holds the very token. */
+  | 'held'
+  /** It goes with the grant, on which somebody lives. */
+  | 'waits'
+  /** It is tried again. */
+  | 'pending';
+
+/**
+ * Ends tokens that no connection holds: their grant where nobody lives on it, else the token alone where the provider
+ * can. The row, and with it the sealed token, goes once the provider has confirmed or says that it was gone before.
+ * Throws nothing of the outside: what did not work is left for the next attempt.
+ */
+export async function endTokens(services: Services, row: RevocationRow): Promise<Ended> {
+  const result = await end(services, row);
+  let waiting = 0;
+  try {
+    waiting = await write(services, result.row, result.outcome);
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    // The provider has ended it; the next attempt finds it gone and says so.
+  }
+  if (typeof result.outcome === 'object') return 'pending';
+  // What lives of the grant may be tokens that have waited for its end, and are tried next.
+  return result.outcome === 'gone' && waiting > 0 ? 'pending' : result.outcome;
+}
+
+type Outcome = Exclude<Ended, 'pending'> | { failed: string };
+
+async function end(
+  services: Services,
+  row: RevocationRow,
+): Promise<{ row: RevocationRow; outcome: Outcome }> {
+  const provider = findProvider(services.env, row.provider);
+  if (!provider) return { row, outcome: { failed: 'unknown_provider' } };
+  let known = row;
+  try {
+    const client = requireClient(services.env, provider);
+    const found = await whose(services, provider, client, row);
+    if ('outcome' in found) return { row, outcome: found.outcome };
+    known = found.row;
+    return { row: known, outcome: await endKnown(services, provider, client, known) };
+  } catch (error) {
+    if (error instanceof OutboundError) return { row: known, outcome: { failed: error.failure } };
+    if (error instanceof Problem) return { row: known, outcome: { failed: error.reason ?? error.code } };
+    throw error;
+  }
+}
+
+/** The row with its grant, which the provider is asked for where nobody knows it and a token cannot end alone. */
+async function whose(
+  services: Services,
+  provider: Provider,
+  client: OAuthClient,
+  row: RevocationRow,
+): Promise<{ row: RevocationRow } | { outcome: Outcome }> {
+  const { auth, revocation } = provider;
+  if (!('grant' in revocation)) return { row };
+  if (row.grant_id !== null) return { row: await sameKey(services, provider, row) };
+  if (auth.type !== 'oauth' || revocation.token) return { row };
+  const usable = await accessToken(services, provider, row);
+  if (usable.is !== 'token') return { outcome: 'nothing' };
+  const { token: credential } = usable;
+  try {
+    const { account } = await verify(provider, { credential, config: row.config, client }, services.meter);
+    const grantId = await grantOfToken(services, provider, { accessToken: credential, account: account.id });
+    if (grantId === undefined) return { outcome: { failed: 'grant_unknown' } };
+    return { row: await identify(services, row, { grantId, accountId: account.id }) };
+  } catch (error) {
+    // The provider does not take it: there is nothing left to end.
+    if (error instanceof Problem && error.code === 'invalid_credential') return { outcome: 'nothing' };
+    throw error;
+  }
+}
+
+/** A key that was pasted under another GRANT_KEY, here or by who lives on it, is known again by the key itself. */
+async function sameKey(services: Services, provider: Provider, row: RevocationRow): Promise<RevocationRow> {
+  const isKey = provider.auth.type !== 'oauth' && !provider.auth.grant;
+  if (!isKey || row.account_id === null || row.others) return row;
+  const key = await openCredential(services, row);
+  const grantId = await grantOfKey(services, provider.id, key);
+  const known =
+    grantId === row.grant_id ? row : await identify(services, row, { grantId, accountId: row.account_id });
+  // Whoever lives on a key holds it.
+  if (known.others) return { ...known, twins: known.others };
+  return known.has_kin && (await isHeldByAnother(services, known, key))
+    ? { ...known, others: 1, twins: 1 }
+    : known;
+}
+
+/** At most so many that have the same account by another key are looked at. */
+const LOOKED_AT = 50;
+
+async function isHeldByAnother(services: Services, row: RevocationRow, key: string): Promise<boolean> {
+  const rows = await services.postgres.rows(sql<SealedRow>`
+    select c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version, c.credential,
+      c.refresh_token, ${dataKeyColumns}
+    from connections c left join data_keys k on k.id = c.data_key_id
+    where c.provider = ${row.provider} and c.account_id = ${row.account_id} and c.type = 'api_key'
+      and c.grant_id <> ${row.grant_id} and ${isLiving('c')} limit ${LOOKED_AT}`);
+  for (const each of rows) if ((await openCredential(services, each)) === key) return true;
+  return false;
+}
+
+async function endKnown(
+  services: Services,
+  provider: Provider,
+  client: OAuthClient,
+  row: RevocationRow,
+): Promise<Outcome> {
+  // Who lives on it must be known before anything is ended.
+  if (row.grant_id !== null && row.others === null) return { failed: 'holders_unknown' };
+  const { ending, outcome } = choose(provider, row);
+  if (outcome === 'grant' && row.is_ending) return { failed: 'grant_busy' };
+  const hasHooks = mayStand(provider, row.registered);
+  if (!ending && !hasHooks) return outcome;
+  const isRefreshToken = ending?.tokenTypeHint === 'refresh_token' && row.refresh_token !== null;
+  const usable: Usable =
+    isRefreshToken && hasExpired(row) ? { is: 'none' } : await accessToken(services, provider, row);
+  // The provider has said that it is over. What waits for its grant does so no longer.
+  if (usable.is === 'over') {
+    if (outcome === 'waits') return 'nothing';
+    return outcome === 'grant' ? 'gone' : outcome;
+  }
+  const credential = usable.is === 'token' ? usable.token : undefined;
+  const access: Access = {
+    credential: await presented(services, row, isRefreshToken, credential),
+    config: row.config,
+    client,
+  };
+  const goAlong = provider.webhooks?.endsWithGrant && outcome === 'grant';
+  if (hasHooks && !goAlong && !(await unregister(services, provider, row, access))) {
+    return { failed: 'webhooks_not_removed' };
+  }
+  if (!ending) return outcome;
+  const answer = await send(ending.request(access), services.meter);
+  if (!ending.ended(answer)) return { failed: `status_${answer.status}` };
+  if (row.is_renewing && answer.status >= 300) return { failed: 'renewing' };
+  const isAlive = answer.status < 300 && credential !== undefined;
+  if (isAlive && (await stillWorks(services, provider, { credential, config: row.config, client }))) {
+    return { failed: 'still_alive' };
+  }
+  const isBefore = ending.endedBefore?.(answer) ?? answer.status >= 300;
+  return isBefore && outcome === 'grant' ? 'gone' : outcome;
+}
+
+/** What the provider is asked to end: one that has ended, where there is no other to be had, has it say so. */
+async function presented(
+  services: Services,
+  row: RevocationRow,
+  isRefreshToken: boolean,
+  credential: string | undefined,
+): Promise<string> {
+  if (isRefreshToken) return openCredential(services, row, 'refresh_token');
+  return credential ?? openCredential(services, row);
+}
+
+/** How tokens end, by who lives on their grant; `outcome` is what has come of it once that is done. */
+function choose(
+  provider: Provider,
+  row: RevocationRow,
+): { ending: RevocationRequest | undefined; outcome: Exclude<Ended, 'pending'> } {
+  const { revocation } = provider;
+  if (!('grant' in revocation) || !canBeEnded(provider, row.config)) {
+    return { ending: undefined, outcome: 'nothing' };
+  }
+  if (row.grant_id === null) return { ending: revocation.token, outcome: 'token' };
+  if (!row.others) return { ending: revocation.grant, outcome: 'grant' };
+  if (row.twins) return { ending: undefined, outcome: 'held' };
+  const mayBeHeld = row.unsure !== 0 && !hasOwnToken(provider);
+  if (revocation.token && !mayBeHeld) return { ending: revocation.token, outcome: 'token' };
+  // One that ends by itself need not be waited for any longer than that.
+  const isOver = row.refresh_token === null && hasExpired(row);
+  return { ending: undefined, outcome: isOver ? 'nothing' : 'waits' };
+}
+
+/**
+ * An access token that the provider takes, renewed where it has ended and can be. An expired one is refused, which says
+ * nothing of the grant that a person gave; one that was made from a key has ended by itself.
+ */
+async function accessToken(services: Services, provider: Provider, row: RevocationRow): Promise<Usable> {
+  if (!hasExpired(row)) return { is: 'token', token: await openCredential(services, row) };
+  return provider.auth.type === 'oauth' ? renewForRevocation(services, provider, row) : { is: 'none' };
+}
+
+function hasExpired({ expires_at, refresh_token }: RevocationRow): boolean {
+  return expires_at !== null && expires_at.getTime() - (refresh_token ? CLOCK_MS : 0) <= Date.now();
+}
+
+/** Whether the provider goes on taking a token that it has just said to have ended. What else it answers tells nothing. */
+async function stillWorks(services: Services, provider: Provider, access: Access): Promise<boolean> {
+  try {
+    await verify(provider, access, services.meter);
+    return true;
+  } catch (error) {
+    if (error instanceof Problem) return false;
+    throw error;
+  }
+}
+
+const ACTIONS = {
+  grant: 'revoked',
+  gone: 'revoked',
+  token: 'token_revoked',
+  nothing: 'nothing_to_end',
+  held: 'token_held',
+} as const;
+
+/** How many tokens that have waited for the grant's end are due with that. */
+async function write({ postgres }: Services, row: RevocationRow, outcome: Outcome): Promise<number> {
+  const free = sql`
+    update grants g set ending_until = null, ending_by = null from row
+    where g.provider = row.provider and g.identity = row.grant_id and g.ending_by = ${row.id}::uuid`;
+  if (typeof outcome === 'object') {
+    await postgres.rows(sql`
+      with row as (
+        update revocations set last_error_code = ${outcome.failed}, under_way_until = null,
+          give_up_at = least(give_up_at, now() + interval '24 hours')
+        where id = ${row.id}::uuid returning provider, grant_id
+      ) ${free}`);
+    return 0;
+  }
+  if (outcome === 'waits') {
+    // It is looked at again each day: those who live on its grant may have died without a word.
+    await postgres.rows(sql`
+      with row as (
+        update revocations set last_error_code = 'grant_in_use', under_way_until = null, give_up_at = 'infinity', attempts = 0,
+          next_attempt_at = least(
+            now() + (0.9 + random() / 10) * interval '1 day',
+            case when refresh_token is null then greatest(expires_at, now()) + interval '1 minute' end
+          )
+        where id = ${row.id}::uuid returning provider, grant_id
+      ) ${free}`);
+    return 0;
+  }
+  const [written] = await postgres.rows(sql<{ waiting: number }>`
+    with row as (delete from revocations where id = ${row.id}::uuid returning *),
+    grant_over as (
+      insert into grants (provider, identity, ended_at)
+      select row.provider, row.grant_id, now() from row where ${outcome === 'grant'} and row.grant_id is not null
+      on conflict (provider, identity) do update set ended_at = excluded.ended_at, ending_until = null, ending_by = null
+    ),
+    -- Whoever has come to it all the same is asked about.
+    late as (
+      update connections c set check_at = now() from row
+      where ${outcome === 'grant'} and c.provider = row.provider and c.grant_id = row.grant_id and c.status = 'connected'
+    ),
+    freed as (${free} and ${outcome !== 'grant'}),
+    -- What has waited for the end of the grant has ended with it.
+    along as (
+      delete from revocations where id in (
+        select r.id from revocations r join row on row.provider = r.provider and row.grant_id = r.grant_id
+        where ${outcome === 'grant'} and r.give_up_at = 'infinity' and r.id <> row.id for update of r skip locked
+      )
+    ),
+    -- Of the end of one token it has not: each is tried for itself.
+    due as (
+      update revocations r set next_attempt_at = now() from row
+      where ${outcome === 'gone'} and row.provider = r.provider and row.grant_id = r.grant_id
+        and r.give_up_at = 'infinity' and r.id <> row.id
+      returning r.id
+    ),
+    audit as (
+      insert into audit_log (tenant_id, user_id, brand_id, connection_id, provider, action, detail)
+      select tenant_id, user_id, brand_id, connection_id, provider, ${ACTIONS[outcome]},
+        jsonb_build_object('account_id', account_id)
+      from row
+    )
+    select count(*)::integer as waiting from due`);
+  return written?.waiting ?? 0;
+}

@@ -1,0 +1,176 @@
+import { type RawBuilder, sql } from 'kysely';
+import type { Config, Registered } from '../../providers/provider.ts';
+import { isLiving } from '../connections/living.ts';
+import type { SealedRow } from '../connections/sealed.ts';
+import { dataKeyColumns } from '../connections/snapshot.ts';
+import type { Services } from '../services.ts';
+
+/** Half of it at least passes, and the attempt before is over. */
+const FIRST_RETRY_SECONDS = 160;
+const LAST_RETRY_SECONDS = 3_600;
+/** As long as one attempt may take at most: renewing, taking webhooks away, ending, and our statements. */
+export const ATTEMPT_SECONDS = 75;
+
+/** Tokens on their way to their end, as their row in `revocations` and its data key tell, and who lives on their grant. */
+export type RevocationRow = SealedRow & {
+  id: string;
+  /** Null while it is not known whose they are; so is the grant. */
+  account_id: string | null;
+  grant_id: string | null;
+  config: Config;
+  expires_at: Date | null;
+  /** What was registered, where the connection is another account's by now. */
+  registered: Registered[] | null;
+  /** Connections that live on the grant; null where it is not known. */
+  others: number | null;
+  /** Those of them that hold the very same token. */
+  twins: number | null;
+  /** Those of them of which that is not known. */
+  unsure: number | null;
+  /** Another row's attempt to end the grant is under way. */
+  is_ending: boolean | null;
+  /** Somebody has the same account by what is known as another key. */
+  has_kin: boolean;
+  /** A refresh of it is under way: what the provider says of the token before says nothing of its grant. */
+  is_renewing?: boolean | null;
+};
+
+/** The columns of `RevocationRow`, of a row `r` of `revocations` and the outcome `held` of `hold_grant`. */
+export const revocationColumns = sql`
+  r.id, r.connection_id, r.user_id, r.brand_id, r.tenant_id, r.provider, r.account_id, r.grant_id, r.config, r.version,
+  r.credential, r.refresh_token, r.expires_at, r.registered, held.others, held.twins, held.unsure, held.is_ending, exists (
+    select from connections o
+    where o.provider = r.provider and o.account_id = r.account_id and o.type = 'api_key' and o.grant_id <> r.grant_id
+      and ${isLiving('o')}
+  ) as has_kin`;
+
+/** How tokens get among those that are to be ended. */
+interface Entry {
+  id: string | RawBuilder<unknown>;
+  /** A table of the statement with rows of `connections`, and its condition. */
+  from: RawBuilder<unknown>;
+  /** Whether the refresh token goes along: what a key's next token is made with is not needed to end one. */
+  keepsRefreshToken: boolean;
+  /** Seconds for which somebody is at it already. */
+  underWay?: RawBuilder<unknown>;
+  attempts?: RawBuilder<unknown>;
+  due: RawBuilder<unknown>;
+  registered?: RawBuilder<unknown>;
+}
+
+/** SQL: takes the tokens of connections `c` among those that are to be ended, sealed as they are. */
+export function insertRevocation({
+  id,
+  from,
+  keepsRefreshToken,
+  underWay = sql`null::timestamptz`,
+  attempts = sql`0`,
+  due,
+  registered = sql`null::jsonb`,
+}: Entry): RawBuilder<unknown> {
+  return sql`
+    insert into revocations (
+      id, connection_id, user_id, brand_id, tenant_id, provider, account_id, grant_id, credential_id, config, version,
+      data_key_id, credential, refresh_token, expires_at, under_way_until, attempts, next_attempt_at, give_up_at, registered
+    )
+    select ${id}::uuid, c.id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.account_id, c.grant_id, c.credential_id,
+      c.config, c.version, c.data_key_id, c.credential, case when ${keepsRefreshToken} then c.refresh_token end, c.expires_at,
+      ${underWay}, ${attempts}, ${due}, now() + interval '24 hours', ${registered}
+    from ${from}`;
+}
+
+/** Whose grant tokens turned out to be of. */
+export interface Known {
+  grantId: string | undefined;
+  accountId: string | undefined;
+}
+
+/**
+ * Takes tokens that are due, so that no second attempt runs beside it, and holds their grant while it is counted who
+ * lives on it; undefined where they are not due, or are kept or ended by now. `isFresh` is for those that a sign-in has
+ * just brought, which nobody has been at yet.
+ */
+export async function claimRevocation(
+  { postgres }: Services,
+  id: string,
+  { known, isFresh = false }: { known?: Known; isFresh?: boolean } = {},
+): Promise<RevocationRow | undefined> {
+  const isDue = isFresh ? sql`r.attempts = 0 and r.under_way_until is null` : sql`r.next_attempt_at <= now()`;
+  const grantId = sql`coalesce(${known?.grantId ?? null}, due.grant_id)`;
+  const rows = await postgres.rows(sql<RevocationRow>`
+    with due as (select r.* from revocations r where r.id = ${id}::uuid and ${isDue} for update),
+    held as materialized (
+      select h.* from due cross join lateral hold_grant(
+        due.provider, ${grantId}, null, due.credential_id, due.id, ${ATTEMPT_SECONDS}
+      ) h where ${grantId} is not null
+    ),
+    claimed as (
+      update revocations r set
+        attempts = r.attempts + 1, grant_id = ${grantId}, account_id = coalesce(${known?.accountId ?? null}, due.account_id),
+        under_way_until = now() + make_interval(secs => ${ATTEMPT_SECONDS}),
+        next_attempt_at = now() + make_interval(secs => least(
+          ${LAST_RETRY_SECONDS}::float, ${FIRST_RETRY_SECONDS}::float * power(2, least(r.attempts, 10)))
+          * (0.5 + random() / 2))
+      from due where r.id = due.id
+      returning r.*
+    )
+    select ${revocationColumns}, ${dataKeyColumns}
+    from claimed r left join held on true left join data_keys k on k.id = r.data_key_id`);
+  return rows[0];
+}
+
+/** Tells tokens that are being ended whose grant they are of, and who lives on that. */
+export async function identify(
+  { postgres }: Services,
+  row: RevocationRow,
+  { grantId, accountId }: { grantId: string; accountId: string },
+): Promise<RevocationRow> {
+  const [held] = await postgres.rows(sql<Pick<RevocationRow, 'others' | 'twins' | 'unsure' | 'is_ending'>>`
+    with known as (
+      update revocations r set grant_id = ${grantId}, account_id = ${accountId} where r.id = ${row.id}::uuid
+      returning r.provider, r.credential_id
+    )
+    select h.others, h.twins, h.unsure, h.is_ending from known cross join lateral hold_grant(
+      known.provider, ${grantId}, null, known.credential_id, ${row.id}::uuid, ${ATTEMPT_SECONDS}
+    ) h`);
+  const known = held ?? { others: null, twins: null, unsure: null, is_ending: null };
+  return { ...row, grant_id: grantId, account_id: accountId, ...known };
+}
+
+/** The ids of tokens that are due, the longest waiting first. Those past their last day are given up, loudly. */
+export async function dueRevocations({ postgres }: Services, limit: number): Promise<string[]> {
+  const rows = await postgres.rows(sql<{
+    id: string;
+    given_up: boolean;
+    provider: string;
+    connection_id: string;
+  }>`
+    with given_up as (
+      delete from revocations where give_up_at <= now() and give_up_at <> 'infinity' returning *
+    ),
+    audit as (
+      insert into audit_log (tenant_id, user_id, brand_id, connection_id, provider, action, detail)
+      select tenant_id, user_id, brand_id, connection_id, provider, 'revocation_given_up',
+        jsonb_build_object('error', last_error_code)
+      from given_up
+    )
+    (select id, false as given_up, provider, connection_id from revocations
+     where next_attempt_at <= now() and id not in (select id from given_up)
+     order by next_attempt_at limit ${limit})
+    union all
+    select id, true, provider, connection_id from given_up`);
+  for (const row of rows) if (row.given_up) notDiscarded(row.provider, row.connection_id);
+  return rows.filter((row) => !row.given_up).map((row) => row.id);
+}
+
+/** The loud line of a token that lives at the provider and that nobody here can end any more. */
+export function notDiscarded(provider: string, connectionId: string | undefined): void {
+  console.error(
+    JSON.stringify({
+      level: 'error',
+      event: 'token_not_discarded',
+      provider,
+      ...(connectionId !== undefined && { connection_id: connectionId }),
+    }),
+  );
+}
