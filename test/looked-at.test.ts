@@ -1,0 +1,268 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { fireCron } from './support/cron.ts';
+import { connectByOAuth } from './support/flows.ts';
+import { connect, issueKey } from './support/keys.ts';
+import { lives } from './support/lives.ts';
+import { openWorld } from './support/open-world.ts';
+import { HOUR, type Owner, ownerOf, pass, rowOf, soon, toldOf, typesOf } from './support/passing.ts';
+import { openClock } from './world/clock.ts';
+import { deleteGa4Key, disableGa4Key } from './world/providers/ga4.ts';
+
+/** Longer than until what no refresh touches is asked again. */
+const NEARLY_A_DAY = 23 * HOUR;
+
+const clock = openClock();
+const world = await openWorld({ now: clock.now });
+await clock.rule(world);
+
+beforeEach(async () => {
+  world.reset();
+  for (const table of ['connections', 'webhooks', 'events', 'provider_states', 'revocations'])
+    await world.sql(`delete from ${table}`);
+});
+
+const lifeOf = (provider: string) => lives.find((life) => life.provider === provider) ?? lives[0];
+const owner = (provider: string, key?: Record<string, string>) =>
+  ownerOf(world, { provider, ...(key && { key }) });
+const ask = ({ at, provider }: Owner) => at.post(`/api/connectors/${provider}/test`);
+const stands = (person: Owner, status: string) =>
+  soon(async () => expect((await rowOf(world, person)).status).toBe(status));
+
+/** Told once that it is over, with why and what to do. */
+async function isToldOver(person: Owner): Promise<void> {
+  await stands(person, 'reauthorization_required');
+  await soon(() =>
+    expect(typesOf(world, person)).toEqual(['connection.connected', 'connection.reauthorization_required']),
+  );
+  expect(toldOf(world, person).at(-1)?.data).toEqual({
+    reason: expect.stringMatching(/^(invalid_credential|grant_ended)$/),
+    action: expect.stringMatching(/\w.{20,}\.$/),
+  });
+  const row = await rowOf(world, person);
+  expect(row).toMatchObject({ refresh_at: null, lease_id: null, last_error_code: 'invalid_credential' });
+}
+
+/** What no refresh touches, as long as nobody asks: all but those whose token is renewed within a day. */
+const untouched = lives.filter(
+  ({ provider, way }) =>
+    !['shopify', 'google_ads', 'ga4'].includes(provider) && !/GitHub App|client of one/.test(way),
+);
+
+describe('a key or a sign-in without a refresh stays connected after its provider has ended it, until a person tests:', () => {
+  test.each(untouched.map((life) => ({ ...life, title: `${life.provider} by ${life.way}` })))(
+    '$title',
+    async (life) => {
+      const person = await ownerOf(world, life);
+      await life.end(world, person.key);
+      await pass(world, clock, NEARLY_A_DAY);
+      await isToldOver(person);
+
+      const asked = world.gateway.calls.length;
+      await pass(world, clock, NEARLY_A_DAY);
+      await fireCron(world);
+      expect(world.gateway.calls.slice(asked), 'what is over is asked no more').toEqual([]);
+      expect(typesOf(world, person)).toHaveLength(2);
+      world.store('zendesk').delete('settings.apiTokensRemoved');
+    },
+  );
+});
+
+test('what lives is asked once a day, and nobody is told of it', async () => {
+  const people = [
+    await owner('klaviyo', {}),
+    await owner('figma', {}),
+    await owner('slack'),
+    await owner('tiktok'),
+  ];
+  const asked = () => people.map(({ provider }) => world.gateway.count(provider));
+  const before = asked();
+  await pass(world, clock, HOUR);
+  await fireCron(world);
+  expect(asked(), 'an hour later').toEqual(before);
+  await pass(world, clock, NEARLY_A_DAY - HOUR);
+  await soon(() => expect(asked(), 'a day later').toEqual(before.map((count) => count + 1)));
+  await fireCron(world);
+  await pass(world, clock, HOUR);
+  expect(asked(), 'and an hour later').toEqual(before.map((count) => count + 1));
+  for (const person of people) {
+    expect(await rowOf(world, person)).toMatchObject({ status: 'connected', last_error_code: null });
+    expect(typesOf(world, person)).toEqual(['connection.connected']);
+  }
+});
+
+test('a provider that is down for the daily look is asked again soon, not a day later', async () => {
+  const person = await owner('klaviyo', {});
+  await lifeOf('klaviyo')?.end(world, person.key);
+  world.gateway.misbehave({ provider: 'klaviyo', times: 1, respond: { status: 503, body: 'no' } });
+  await pass(world, clock, NEARLY_A_DAY);
+  await soon(() => expect(world.gateway.count('klaviyo')).toBeGreaterThan(1));
+  expect((await rowOf(world, person)).status).toBe('connected');
+  await pass(world, clock, 2 * HOUR);
+  await isToldOver(person);
+});
+
+describe('a shop that has taken the app away looks like an app that is refused everywhere, where no webhook came:', () => {
+  const renew = (person: Owner) =>
+    world.sql(`update connections set refresh_at = now() - interval '1 second' where user_id = $1`, [
+      person.id,
+    ]);
+  const shop = () => owner('shopify');
+
+  test('the connection is asked for itself, and over', async () => {
+    const person = await shop();
+    await lifeOf('shopify')?.end(world, '');
+    await renew(person);
+    await fireCron(world);
+    await isToldOver(person);
+  });
+
+  test('what works all the same is our own fault, and nobody’s end', async () => {
+    const person = await shop();
+    const respond = { status: 400, body: '{"error":"invalid_client"}' };
+    world.gateway.misbehave({ provider: 'shopify', match: 'oauth/access_token', respond });
+    await renew(person);
+    await fireCron(world);
+    await soon(async () => expect((await rowOf(world, person)).last_error_code).toBe('client_refused'));
+    expect(await rowOf(world, person)).toMatchObject({ status: 'connected' });
+    expect((await ask(person)).body.status).toBe('connected');
+  });
+});
+
+describe('Stripe’s 401 api_key_expired changes the webhook’s status alone:', () => {
+  test('a look after the webhooks that hears it ends the connection', async () => {
+    const person = await owner('stripe', {});
+    await lifeOf('stripe')?.end(world, person.key);
+    await world.sql('update webhooks set check_at = now()');
+    await fireCron(world);
+    await soon(async () => {
+      const [row] = await world.sql('select lease_id from webhooks where check_at > now()');
+      expect(row).toEqual({ lease_id: null });
+    });
+    await fireCron(world);
+    await isToldOver(person);
+  });
+
+  test('one that hears something else of the webhooks does not', async () => {
+    const person = await owner('stripe', {});
+    const refused = { status: 403, body: '{"error":{"type":"invalid_request_error","message":"No."}}' };
+    world.gateway.misbehave({
+      provider: 'stripe',
+      match: 'webhook_endpoints',
+      times: 9,
+      respond: refused,
+    });
+    await world.sql('update webhooks set check_at = now()');
+    await fireCron(world);
+    await soon(async () => {
+      const [row] = await world.sql('select status, lease_id from webhooks');
+      expect(row).toEqual({ status: 'failed', lease_id: null });
+    });
+    await fireCron(world);
+    expect(await rowOf(world, person)).toMatchObject({ status: 'connected' });
+  });
+});
+
+describe('a test passes on the last token of a deleted key:', () => {
+  test.each([
+    ['Google Analytics, deleted', (key: string) => deleteGa4Key(world.store('ga4'), key)],
+    ['Google Analytics, disabled', (key: string) => disableGa4Key(world.store('ga4'), key)],
+  ])('%s', async (_, end) => {
+    const person = await owner('ga4', {});
+    end(person.key);
+    const reply = await ask(person);
+    expect([reply.status, reply.body.status], reply.text).toEqual([200, 'reauthorization_required']);
+    await fireCron(world);
+    await isToldOver(person);
+    expect((await ask(person)).body.status, 'and stays so').toBe('reauthorization_required');
+  });
+
+  test('Zendesk, an OAuth client', async () => {
+    const person = await owner('zendesk', { kind: 'oauth_client' });
+    const clients = world
+      .store('zendesk')
+      .list<{ desk: string; identifier: string; secret: string }>('client/');
+    const client = clients.find(({ secret }) => secret === person.key);
+    expect(client).toBeDefined();
+    world.store('zendesk').delete(`client/${client?.desk}/${client?.identifier}`);
+    const reply = await ask(person);
+    expect([reply.status, reply.body.status], reply.text).toEqual([200, 'reauthorization_required']);
+    await fireCron(world);
+    await isToldOver(person);
+  });
+});
+
+describe('a token that is refused early while its key lives makes the key dead:', () => {
+  test.each([
+    ['ga4', {}, (token: string) => `token/${token}`],
+    ['zendesk', { kind: 'oauth_client' }, (token: string) => `access-token/${token}`],
+  ] as const)('%s is asked for another', async (provider, key, at) => {
+    const person = await owner(provider, key);
+    const store = world.store(provider);
+    const prefix = at('');
+    for (const record of store.list<{ token: string }>(prefix))
+      store.set(at(record.token), { ...record, expiresAt: clock.now() - 1, revoked: true });
+    const reply = await ask(person);
+    expect([reply.status, reply.body.status, reply.body.last_error], reply.text).toEqual([
+      200,
+      'connected',
+      null,
+    ]);
+    await fireCron(world);
+    expect(typesOf(world, person)).not.toContain('connection.reauthorization_required');
+    expect((await ask(person)).body.status, 'and works on').toBe('connected');
+  });
+});
+
+test('repositories that are refused with 401 leave the connection as it was', async () => {
+  const person = await owner('github');
+  await lifeOf('github')?.end(world, '');
+  const reply = await person.at.get('/api/connectors/github/repositories');
+  expect(reply.status, reply.text).toBeGreaterThan(400);
+  await fireCron(world);
+  await isToldOver(person);
+});
+
+describe('what happens to a connection reaches the agent only by the next cron:', () => {
+  test('connection.connected, by a key and by a sign-in', async () => {
+    const people = [await owner('klaviyo', {}), await owner('slack'), await owner('github')];
+    for (const person of people)
+      await soon(() => expect(typesOf(world, person)).toEqual(['connection.connected']));
+  });
+
+  test('connection.disconnected', async () => {
+    const person = await owner('klaviyo', {});
+    expect((await person.at.delete('/api/connectors/klaviyo')).status).toBe(200);
+    await soon(() =>
+      expect(typesOf(world, person)).toEqual(['connection.connected', 'connection.disconnected']),
+    );
+  });
+
+  test('connection.reauthorization_required and connection.recovered', async () => {
+    const person = await owner('klaviyo', {});
+    await lifeOf('klaviyo')?.end(world, person.key);
+    expect((await ask(person)).body.status).toBe('reauthorization_required');
+    const over = ['connection.connected', 'connection.reauthorization_required'];
+    await soon(() => expect(typesOf(world, person)).toEqual(over));
+
+    const again = await connect(person.at, 'klaviyo', issueKey(world, 'klaviyo'), { replace: true });
+    expect(again.body.status, again.text).toBe('connected');
+    const back = ['connection.connected', 'connection.reauthorization_required', 'connection.recovered'];
+    await soon(() => expect(typesOf(world, person)).toEqual(back.sort()));
+  });
+
+  test('connection.recovered, by signing in', async () => {
+    const person = await owner('slack');
+    await lifeOf('slack')?.end(world, '');
+    expect((await ask(person)).body.status).toBe('reauthorization_required');
+    expect((await connectByOAuth(person.at, 'slack')).body.status).toBe('connected');
+    await soon(() => expect(typesOf(world, person)).toContain('connection.recovered'));
+  });
+
+  test('each of them once, also where the cron fires at the same time', async () => {
+    const person = await owner('klaviyo', {});
+    await Promise.all([fireCron(world), fireCron(world)]);
+    await soon(() => expect(typesOf(world, person)).toEqual(['connection.connected']));
+    await fireCron(world);
+    expect(typesOf(world, person)).toEqual(['connection.connected']);
+  });
+});
