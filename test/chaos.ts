@@ -2,17 +2,26 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { agentDown } from './chaos/agent-down.ts';
+import { callersGone } from './chaos/callers-gone.ts';
 import { claimPlan } from './chaos/claim-plan.ts';
 import { clientSecret } from './chaos/client-secret.ts';
+import { connects } from './chaos/connects.ts';
 import { deadGrants } from './chaos/dead-grants.ts';
 import { deletes } from './chaos/deletes.ts';
+import { disconnectOrders } from './chaos/disconnect-orders.ts';
+import { failedSignIns } from './chaos/failed-sign-ins.ts';
 import type { Figure } from './chaos/figures.ts';
+import { githubBrands } from './chaos/github-brands.ts';
 import { keyRotation } from './chaos/key-rotation.ts';
+import { keysEnded } from './chaos/keys-ended.ts';
 import { kills } from './chaos/kills.ts';
 import { ninetyDays } from './chaos/ninety-days.ts';
+import { ownEvents } from './chaos/own-events.ts';
+import { ownersLeave } from './chaos/owners-leave.ts';
 import { poison } from './chaos/poison.ts';
 import { race } from './chaos/race.ts';
 import { neighbourOptions, type Stage, type StagedWorld } from './chaos/stage.ts';
+import { strangersFlood } from './chaos/strangers-flood.ts';
 import { sweeps } from './chaos/sweeps.ts';
 import { throughput } from './chaos/throughput.ts';
 import { webhooks } from './chaos/webhooks.ts';
@@ -37,6 +46,15 @@ const scenarios: Record<string, (stage: Stage) => Promise<Figure[]>> = {
   'key-rotation': (stage) => keyRotation(stage, { rows: 10_000, kills: 5 }),
   'ninety-days': (stage) => ninetyDays(stage, { days: 90, stepMinutes: 1 }),
   deletes: (stage) => deletes(stage, { connections: 200 }),
+  'failed-sign-ins': (stage) => failedSignIns(stage, { every: 1 }),
+  'owners-leave': (stage) => ownersLeave(stage, { owners: 5, minutes: 10 }),
+  'callers-gone': (stage) => callersGone(stage, { each: 100 }),
+  'strangers-flood': (stage) => strangersFlood(stage, { signIns: 100, strangers: 4_000, atOnce: 400 }),
+  'github-brands': (stage) => githubBrands(stage, { signIns: 30, rests: 0.5 }),
+  'disconnect-orders': (stage) => disconnectOrders(stage, { orders: 10_000, atOnce: 12 }),
+  'keys-ended': (stage) => keysEnded(stage, { hoursBefore: 24, stepMinutes: 60 }),
+  connects: (stage) => connects(stage, { grants: 1_000, sharers: 50 }),
+  'own-events': (stage) => ownEvents(stage, { connections: 500 }),
   webhooks: (stage) =>
     webhooks(stage, { deliveries: 100_000, senders: 8, kills: 8, lasting: [1_000, 12_000], seed: 31 }),
   poison: (stage) => poison(stage, { neighbours: 200, hangs: true }),
