@@ -62,7 +62,7 @@ const exemptions: readonly Exemption[] = [
     DUE,
     ['connections/check-soon.ts', 'set check_at = now()'],
     ['events/waiting.ts', 'with waiting as'],
-    ['grants/end.ts', 'late as'],
+    ['grants/outcome.ts', 'late as'],
     ['events/meaning.ts', 'dueAtOnce} where'],
     ['grants/joined.ts', 'set refresh_at = now()'],
     ['webhooks/due.ts', 'set check_at = now() + random()'],

@@ -11,27 +11,12 @@ import { renewForRevocation, type Usable } from '../refresh/for-revocation.ts';
 import type { Services } from '../services.ts';
 import { mayStand, unregister } from '../webhooks/unregister.ts';
 import { grantOfKey, grantOfToken } from './identity.ts';
+import { type Ended, type Outcome, writeOutcome } from './outcome.ts';
 import { canBeEnded, hasOwnToken } from './revocable.ts';
 import { identify, type RevocationRow } from './revocation.ts';
 
 /** How far our clock may be from what has written an end; who can renew a token does so this much sooner. */
 const CLOCK_MS = 300_000;
-
-/** What came of it. */
-export type Ended =
-  /** The provider has confirmed that the whole grant is over, or that this token is. */
-  | 'grant'
-  /** Nobody lives on the grant, and the provider says that this token of it had ended before. */
-  | 'gone'
-  | 'token'
-  /** There is nothing that we could end. */
-  | 'nothing'
-  /** A living connection holds the very token. */
-  | 'held'
-  /** It goes with the grant, on which somebody lives. */
-  | 'waits'
-  /** It is tried again. */
-  | 'pending';
 
 /**
  * Ends tokens that no connection holds: their grant where nobody lives on it, else the token alone where the provider
@@ -42,7 +27,7 @@ export async function endTokens(services: Services, row: RevocationRow): Promise
   const result = await end(services, row);
   let waiting = 0;
   try {
-    waiting = await write(services, result.row, result.outcome);
+    waiting = await writeOutcome(services, result.row, result.outcome);
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     // The provider has ended it; the next attempt finds it gone and says so.
@@ -51,8 +36,6 @@ export async function endTokens(services: Services, row: RevocationRow): Promise
   // What lives of the grant may be tokens that have waited for its end, and are tried next.
   return result.outcome === 'gone' && waiting > 0 ? 'pending' : result.outcome;
 }
-
-type Outcome = Exclude<Ended, 'pending'> | { failed: string };
 
 async function end(
   services: Services,
@@ -223,76 +206,4 @@ async function stillWorks(services: Services, provider: Provider, access: Access
     if (error instanceof Problem) return false;
     throw error;
   }
-}
-
-const ACTIONS = {
-  grant: 'revoked',
-  gone: 'revoked',
-  token: 'token_revoked',
-  nothing: 'nothing_to_end',
-  held: 'token_held',
-} as const;
-
-/** How many tokens that have waited for the grant's end are due with that. */
-async function write({ postgres }: Services, row: RevocationRow, outcome: Outcome): Promise<number> {
-  const free = sql`
-    update grants g set ending_until = null, ending_by = null from row
-    where g.provider = row.provider and g.identity = row.grant_id and g.ending_by = ${row.id}::uuid`;
-  if (typeof outcome === 'object') {
-    await postgres.rows(sql`
-      with row as (
-        update revocations set last_error_code = ${outcome.failed}, under_way_until = null,
-          give_up_at = least(give_up_at, now() + interval '24 hours')
-        where id = ${row.id}::uuid returning provider, grant_id
-      ) ${free}`);
-    return 0;
-  }
-  if (outcome === 'waits') {
-    // It is looked at again each day: those who live on its grant may have died without a word.
-    await postgres.rows(sql`
-      with row as (
-        update revocations set last_error_code = 'grant_in_use', under_way_until = null, give_up_at = 'infinity', attempts = 0,
-          next_attempt_at = least(
-            now() + (0.9 + random() / 10) * interval '1 day',
-            case when refresh_token is null then greatest(expires_at, now()) + interval '1 minute' end
-          )
-        where id = ${row.id}::uuid returning provider, grant_id
-      ) ${free}`);
-    return 0;
-  }
-  const [written] = await postgres.rows(sql<{ waiting: number }>`
-    with row as (delete from revocations where id = ${row.id}::uuid returning *),
-    grant_over as (
-      insert into grants (provider, identity, ended_at)
-      select row.provider, row.grant_id, now() from row where ${outcome === 'grant'} and row.grant_id is not null
-      on conflict (provider, identity) do update set ended_at = excluded.ended_at, ending_until = null, ending_by = null
-    ),
-    -- Whoever has come to it all the same is asked about.
-    late as (
-      update connections c set check_at = now() from row
-      where ${outcome === 'grant'} and c.provider = row.provider and c.grant_id = row.grant_id and c.status = 'connected'
-    ),
-    freed as (${free} and ${outcome !== 'grant'}),
-    -- What has waited for the end of the grant has ended with it.
-    along as (
-      delete from revocations where id in (
-        select r.id from revocations r join row on row.provider = r.provider and row.grant_id = r.grant_id
-        where ${outcome === 'grant'} and r.give_up_at = 'infinity' and r.id <> row.id for update of r skip locked
-      )
-    ),
-    -- Of the end of one token it has not: each is tried for itself.
-    due as (
-      update revocations r set next_attempt_at = now() from row
-      where ${outcome === 'gone'} and row.provider = r.provider and row.grant_id = r.grant_id
-        and r.give_up_at = 'infinity' and r.id <> row.id
-      returning r.id
-    ),
-    audit as (
-      insert into audit_log (tenant_id, user_id, brand_id, connection_id, provider, action, detail)
-      select tenant_id, user_id, brand_id, connection_id, provider, ${ACTIONS[outcome]},
-        jsonb_build_object('account_id', account_id)
-      from row
-    )
-    select count(*)::integer as waiting from due`);
-  return written?.waiting ?? 0;
 }
