@@ -25,16 +25,16 @@ const CLOCK_MS = 300_000;
  */
 export async function endTokens(services: Services, row: RevocationRow): Promise<Ended> {
   const result = await end(services, row);
-  let waiting = 0;
+  let due = 0;
   try {
-    waiting = await writeOutcome(services, result.row, result.outcome);
+    due = await writeOutcome(services, result.row, result.outcome);
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     // The provider has ended it; the next attempt finds it gone and says so.
   }
   if (typeof result.outcome === 'object') return 'pending';
   // What lives of the grant may be tokens that have waited for its end, and are tried next.
-  return result.outcome === 'gone' && waiting > 0 ? 'pending' : result.outcome;
+  return due > 0 ? 'pending' : result.outcome;
 }
 
 async function end(

@@ -31,7 +31,8 @@ const ACTIONS = {
 
 /**
  * Writes down what came of a row of `revocations`: it goes, waits or is tried again, and its grant is free or over. How
- * many tokens that have waited for the grant's end are due with that.
+ * many rows are due at once with that: those that have waited for the grant's end, or itself where nobody lives on the
+ * grant by now.
  */
 export async function writeOutcome(
   { postgres }: Services,
@@ -51,17 +52,27 @@ export async function writeOutcome(
     return 0;
   }
   if (outcome === 'waits') {
-    // It is looked at again each day: those who live on its grant may have died without a word.
-    await postgres.rows(sql`
-      with row as (
-        update revocations set last_error_code = 'grant_in_use', under_way_until = null, give_up_at = 'infinity', attempts = 0,
-          next_attempt_at = least(
+    // Whoever lived on it may have left since that was counted: then it is tried again instead, and at once. Otherwise it
+    // is looked at each day, for those who live on its grant may have died without a word.
+    const [held] = await postgres.rows(sql<{ others: number }>`
+      with row as (select * from revocations where id = ${row.id}::uuid),
+      held as materialized (
+        select h.others from row
+        cross join lateral hold_grant(row.provider, row.grant_id, null, row.credential_id, null, null) h
+      ),
+      written as (
+        update revocations r set last_error_code = 'grant_in_use', under_way_until = null,
+          give_up_at = case when held.others > 0 then 'infinity' else least(give_up_at, now() + interval '24 hours') end,
+          attempts = case when held.others > 0 then 0 else attempts end,
+          next_attempt_at = case when held.others > 0 then least(
             now() + (0.9 + random() / 10) * interval '1 day',
             case when refresh_token is null then greatest(expires_at, now()) + interval '1 minute' end
-          )
-        where id = ${row.id}::uuid returning provider, grant_id
-      ) ${free}`);
-    return 0;
+          ) else now() end
+        from held where r.id = ${row.id}::uuid
+      ),
+      freed as (${free})
+      select others from held`);
+    return held?.others === 0 ? 1 : 0;
   }
   const [written] = await postgres.rows(sql<{ waiting: number }>`
     with row as (delete from revocations where id = ${row.id}::uuid returning *),
