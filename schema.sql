@@ -81,6 +81,7 @@ create table if not exists connections (
   user_id uuid not null,
   brand_id uuid, -- null: the user's own scope
   tenant_id uuid not null, -- whose data key seals the credential
+  heard_by uuid, -- the tenant that it has come to be of since, as far as was looked: its end is told there
   provider text not null,
   type text not null check (type in ('oauth', 'api_key', 'service_account')),
   status text not null check (status in ('connected', 'reauthorization_required', 'disconnected')),
@@ -127,6 +128,7 @@ alter table connections add column if not exists failures integer not null defau
 -- Tables from before grants were rows of their own.
 alter table connections add column if not exists credential_id text;
 alter table connections add column if not exists check_at timestamptz;
+alter table connections add column if not exists heard_by uuid;
 update connections set check_at = now() + random() * interval '1 day'
 where status = 'connected' and refresh_at is null and check_at is null;
 drop index if exists connections_by_account;

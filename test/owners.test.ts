@@ -216,6 +216,24 @@ test('a brand that moves takes its connections’ events with it: the team that 
   expect(await rowOf(id)).toMatchObject({ status: 'connected' });
 });
 
+test('a brand that has moved and is deleted: its end is told to the team that it was last of', async () => {
+  const { owner, brand, ids } = await household({ isInBoth: true });
+  const id = await withShop(owner, ownShop(), brand);
+  await fireCron(world, 'events');
+  await until(() => (toldOf(id).first.length > 0 ? true : undefined));
+  await happens(world, wayOf('brand moved along with its owner'), ids);
+  await fireCron(world);
+  await quiet(world);
+  await world.sql('delete from brands where id = $1', [brand]);
+  await minutesUntil(hasEnded(id));
+  await minutesUntil(async () => toldOf(id).second.length > 0);
+  expect(toldOf(id)).toEqual({
+    first: ['connection.connected'],
+    second: ['connection.disconnected'],
+    none: [],
+  });
+});
+
 test('a team’s own agent does not stay after the team', async () => {
   const [gone, other] = [
     await newTeam(world, { url: first.url, secret }),
@@ -408,5 +426,24 @@ describe('what a person in two teams has connected without a brand', () => {
       second: [],
       none: ['stripe.invoice.created'],
     });
+  });
+
+  test('ends with them, which the team that it once was of is not told', async () => {
+    const { owner, ids } = await household();
+    const reply = await connect(owner.at, 'stripe', issueKey(world, 'stripe', ownAccount()));
+    const id = String(reply.body.id);
+    await fireCron(world, 'events');
+    await until(() => (toldOf(id).first.length > 0 ? true : undefined));
+    await happens(world, wayOf('second team joined'), ids);
+    await fireCron(world);
+    await quiet(world);
+    await world.sql('delete from users where id = $1', [owner.id]);
+    await minutesUntil(hasEnded(id));
+    const isSettled = async () =>
+      (await world.sql(`select from events where connection_id = $1 and status = 'pending'`, [id])).length ===
+      0;
+    await minutesUntil(isSettled);
+    expect(await isSettled()).toBe(true);
+    expect(toldOf(id)).toMatchObject({ first: ['connection.connected'], second: [] });
   });
 });

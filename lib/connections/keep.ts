@@ -190,7 +190,7 @@ async function write(
         case when ${keepable.refreshAt === undefined} then ${nextCheck} end, ${keepable.endsAt ?? null}::timestamptz
       from target
       on conflict (user_id, brand_id, provider) do update set
-        id = excluded.id, tenant_id = excluded.tenant_id, type = excluded.type, status = excluded.status,
+        id = excluded.id, tenant_id = excluded.tenant_id, heard_by = null, type = excluded.type, status = excluded.status,
         account_id = excluded.account_id, account_name = excluded.account_name, grant_id = excluded.grant_id,
         credential_id = excluded.credential_id, scopes = excluded.scopes, missing_scopes = excluded.missing_scopes,
         config = excluded.config, version = excluded.version, data_key_id = excluded.data_key_id,

@@ -73,15 +73,23 @@ interface Lost {
   provider: string;
 }
 
-/** What has lost its owner in the part of all connections behind an id; and the last id of it where there are more. */
+/**
+ * What has lost its owner in the part of all connections behind an id; and the last id of it where there are more. Of the
+ * others it is written down whose they are by now: their end is told there, when nobody's they are.
+ */
 async function findLost(
   { postgres }: Services,
   behind: string,
 ): Promise<{ lost: Lost[]; last: string | undefined }> {
   const rows = await postgres.rows(sql<Lost & { is_last: boolean }>`
     with part as materialized (
-      select c.id, c.provider, c.user_id, c.brand_id, c.status from connections c
+      select c.id, c.provider, c.user_id, c.brand_id, c.status, coalesce(c.heard_by, c.tenant_id) as heard_by
+      from connections c
       where c.id > ${behind}::uuid order by c.id limit ${PER_STATEMENT}
+    ),
+    moved as (
+      update connections c set heard_by = owner.tenant_id from part ${ownerOf('part')}
+      where c.id = part.id and owner.loss is null and owner.tenant_id <> part.heard_by
     )
     select part.id, part.provider, false as is_last from part ${ownerOf('part')}
     where part.status <> 'disconnected' and owner.loss is not null

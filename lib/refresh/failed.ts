@@ -55,7 +55,7 @@ export async function writeFailure(
       update connections c set failures = c.failures + 1, ${sets}
       where c.id = ${row.connection_id}::uuid and c.version = ${row.version} and c.lease_id = ${row.lease_id}::uuid
         and c.status = 'connected'
-      returning c.id, c.provider, c.tenant_id, c.user_id, c.brand_id, c.account_id, c.grant_id
+      returning c.id, c.provider, c.tenant_id, c.heard_by, c.user_id, c.brand_id, c.account_id, c.grant_id
     ),
     dead as (select * from written where ${isDead}),
     ${deathTables(sql`dead`, sql`'grant_ended'`)},
