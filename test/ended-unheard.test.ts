@@ -94,3 +94,21 @@ test('a disconnect whose answer is lost leaves the grant to whoever lives on it'
     expect((await second.at.delete(`/api/connectors/${provider}`)).body.revocation).toBe('revoked');
   }
 });
+
+test('who stops waiting for a grant’s end as the last who lived on it leaves is tried again at once', async () => {
+  const [first, second] = [await newPerson(world), await newPerson(world)];
+  for (const { at } of [first, second])
+    await connectByOAuth(at, 'google_ads', { account: 'ada@acme.example' });
+  let isHeld = false;
+  world.neon.faults.decide((sql) => {
+    if (isHeld || !sql.includes("'grant_in_use'")) return undefined;
+    isHeld = true;
+    return { after: false, holdMs: 1_500 };
+  });
+  const leaving = first.at.delete('/api/connectors/google_ads');
+  await until(() => isHeld || undefined);
+  expect((await second.at.delete('/api/connectors/google_ads')).body.revocation).toBe('revoked');
+  expect((await leaving).body.revocation, 'as it was when it left').toBe('shared');
+  world.neon.faults.reset();
+  await minutesUntil(async () => (await world.sql('select from revocations')).length === 0);
+});

@@ -13,7 +13,7 @@ import { mayStand, unregister } from '../webhooks/unregister.ts';
 import { grantOfKey, grantOfToken } from './identity.ts';
 import { type Ended, type Outcome, writeOutcome } from './outcome.ts';
 import { canBeEnded, hasOwnToken } from './revocable.ts';
-import { identify, type RevocationRow } from './revocation.ts';
+import { identify, notDiscarded, type RevocationRow } from './revocation.ts';
 
 /** How far our clock may be from what has written an end; who can renew a token does so this much sooner. */
 const CLOCK_MS = 300_000;
@@ -129,6 +129,12 @@ async function endKnown(
     isRefreshToken && hasExpired(row) ? { is: 'none' } : await accessToken(services, provider, row);
   // The provider has said that it is over. What waits for its grant does so no longer.
   if (usable.is === 'over') {
+    if (row.is_renewing) return { failed: 'renewing' };
+    if (row.last_error_code === 'refresh_unknown') {
+      // An earlier attempt's answer was lost, and with it tokens that live, for all that is known.
+      notDiscarded(provider.id, row.connection_id);
+      return 'nothing';
+    }
     if (outcome === 'waits') return 'nothing';
     return outcome === 'grant' ? 'gone' : outcome;
   }
@@ -146,8 +152,11 @@ async function endKnown(
   const answer = await send(ending.request(access), services.meter);
   if (!ending.ended(answer)) return { failed: `status_${answer.status}` };
   if (row.is_renewing && answer.status >= 300) return { failed: 'renewing' };
-  const isAlive = answer.status < 300 && credential !== undefined;
-  if (isAlive && (await stillWorks(services, provider, { credential, config: row.config, client }))) {
+  // Of a token that another client was given it may say that there is none.
+  if (
+    credential !== undefined &&
+    (await stillWorks(services, provider, { credential, config: row.config, client }))
+  ) {
     return { failed: 'still_alive' };
   }
   const isBefore = ending.endedBefore?.(answer) ?? answer.status >= 300;

@@ -33,12 +33,14 @@ export type RevocationRow = SealedRow & {
   has_kin: boolean;
   /** A refresh of it is under way: what the provider says of the token before says nothing of its grant. */
   is_renewing?: boolean | null;
+  /** Why the attempt before has failed. */
+  last_error_code?: string | null;
 };
 
 /** The columns of `RevocationRow`, of a row `r` of `revocations` and the outcome `held` of `hold_grant`. */
 export const revocationColumns = sql`
   r.id, r.connection_id, r.user_id, r.brand_id, r.tenant_id, r.provider, r.account_id, r.grant_id, r.config, r.version,
-  r.credential, r.refresh_token, r.expires_at, r.registered, held.others, held.twins, held.unsure, held.is_ending, exists (
+  r.credential, r.refresh_token, r.expires_at, r.registered, r.last_error_code, held.others, held.twins, held.unsure, held.is_ending, exists (
     select from connections o
     where o.provider = r.provider and o.account_id = r.account_id and o.type = 'api_key' and o.grant_id <> r.grant_id
       and ${isLiving('o')}

@@ -24,10 +24,8 @@ export async function followGrant(
   if (auth.type !== 'oauth' || auth.grant.anotherSignIn !== 'replaces' || row.is_refused) return undefined;
   try {
     const own = await openCredential(services, row, 'refresh_token');
-    const newest = await readNewest(services, row);
+    const newest = await findNewest(services, row, own);
     if (!newest) return undefined;
-    const refreshToken = await openCredential(services, newest, 'refresh_token');
-    if (own === refreshToken) return undefined;
     const access = {
       credential: await openCredential(services, row),
       config: row.config,
@@ -37,19 +35,36 @@ export async function followGrant(
     if (account.id !== row.account_id) return undefined;
     const accessToken = await openCredential(services, newest);
     const left = newest.expires_at === null ? 3_600 : (newest.expires_at.getTime() - Date.now()) / 1000;
-    return { accessToken, refreshToken, expiresIn: Math.max(1, Math.floor(left)) };
+    return { accessToken, refreshToken: newest.refreshToken, expiresIn: Math.max(1, Math.floor(left)) };
   } catch (error) {
     if (error instanceof Problem) return undefined;
     throw error;
   }
 }
 
-/** In a living connection's row, or where tokens wait that no connection has kept; nothing is told of whose they were. */
-async function readNewest(
-  { postgres }: Services,
+interface Candidate extends SealedRow {
+  expires_at: Date | null;
+}
+
+/** The newest with another refresh token than its own: somebody who came before may have followed the very same one. */
+async function findNewest(
+  services: Services,
   row: Claimed,
-): Promise<(SealedRow & { expires_at: Date | null }) | undefined> {
-  const rows = await postgres.rows(sql<SealedRow & { expires_at: Date | null }>`
+  own: string,
+): Promise<(Candidate & { refreshToken: string }) | undefined> {
+  for (const each of await readNewest(services, row)) {
+    const refreshToken = await openCredential(services, each, 'refresh_token');
+    if (refreshToken !== own) return { ...each, refreshToken };
+  }
+  return undefined;
+}
+
+/** So many may have followed the same sign-in. */
+const LOOKED_AT = 20;
+
+/** In living connections' rows, and where tokens wait that no connection has kept; nothing is told of whose they were. */
+async function readNewest({ postgres }: Services, row: Claimed): Promise<Candidate[]> {
+  return postgres.rows(sql<Candidate>`
     with standing as (
       select c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version, c.credential,
         c.refresh_token, c.expires_at, c.data_key_id, greatest(c.connected_at, c.last_refreshed_at) as since
@@ -63,6 +78,5 @@ async function readNewest(
       where r.provider = ${row.provider} and r.grant_id = ${row.grant_id} and r.refresh_token is not null
     )
     select c.*, ${dataKeyColumns} from standing c left join data_keys k on k.id = c.data_key_id
-    order by c.since desc limit 1`);
-  return rows[0];
+    order by c.since desc limit ${LOOKED_AT}`);
 }
