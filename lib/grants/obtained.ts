@@ -64,14 +64,14 @@ export async function sealObtained(
 }
 
 /**
- * Writes the row of obtained tokens: one statement. Doing it twice adds nothing. False where the data key that opens
- * them is destroyed. Throws `unavailable` where PostgreSQL does not take it.
+ * Writes the row of obtained tokens: one statement. Doing it twice adds nothing. Where the data key that opens them is
+ * destroyed that is told loudly. Throws `unavailable` where PostgreSQL does not take it.
  */
 export async function writeObtained(
   { postgres }: Services,
   token: Obtained,
   withinSeconds = KEPT_WITHIN_SECONDS,
-): Promise<boolean> {
+): Promise<void> {
   const key = token.data_key;
   for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
     const [written] = await postgres.rows(sql`
@@ -98,8 +98,8 @@ export async function writeObtained(
         on conflict (id) do nothing returning id
       )
       select id from written union all select id from revocations where id = ${token.id}::uuid`);
-    if (written) return true;
-    if (!key) return false;
+    if (written) return;
+    if (!key) return notDiscarded(token.provider, token.connection_id);
     // Another key of the tenant came between.
     await new Promise((resolve) => setTimeout(resolve, Math.random() * PAUSE_MS));
   }
@@ -117,8 +117,7 @@ export async function park(
   withinSeconds?: number,
 ): Promise<void> {
   try {
-    if (!(await writeObtained(services, token, withinSeconds)))
-      notDiscarded(token.provider, token.connection_id);
+    await writeObtained(services, token, withinSeconds);
   } catch (error) {
     await send(services, token).catch(() => notDiscarded(token.provider, token.connection_id));
     throw error;
