@@ -122,7 +122,6 @@ const exemptions: readonly Exemption[] = [
   ),
   ...exempt(
     OPERATOR,
-    ['keys/destroy.ts', 'with keys as'],
     ['keys/destroy.ts', 'with gone as'],
     ['keys/generations.ts', 'delete from data_keys k'],
     ['keys/retired-rows.ts', 'connections t'],

@@ -1,9 +1,12 @@
 import { sql } from 'kysely';
 import { NotDone, type Tools } from '../command-tools.ts';
+import { ownerOf } from '../connections/living.ts';
 
 interface Doomed {
   data_keys: number;
   connections: number;
+  /** Those of them that live with another tenant by now: their brand or their owner has moved. */
+  living_elsewhere: number;
   pending_revocations: number;
 }
 
@@ -20,6 +23,9 @@ export async function destroy(
     with keys as (select id from data_keys where tenant_id = ${tenantId}::uuid)
     select (select count(*) from keys)::integer as data_keys,
       (select count(*) from connections where data_key_id in (select id from keys))::integer as connections,
+      (select count(*) from connections c ${ownerOf('c')}
+       where c.data_key_id in (select id from keys) and c.status = 'connected'
+         and owner.tenant_id <> ${tenantId}::uuid)::integer as living_elsewhere,
       (select count(*) from revocations where data_key_id in (select id from keys))::integer as pending_revocations`);
   if (!doomed || doomed.data_keys === 0) {
     throw new NotDone(`${tenantId} has no data keys: the id is another, or they are destroyed already.`);

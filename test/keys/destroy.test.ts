@@ -13,6 +13,7 @@ test('shows what it will do, and with --yes makes a team’s secrets unreadable 
       tenant_id: teams.ours,
       data_keys: 1,
       connections: 1,
+      living_elsewhere: 0,
       pending_revocations: 0,
     },
   ]);
