@@ -7,6 +7,9 @@ import { sql } from 'kysely';
  */
 export const nextCheck = sql`(now() + interval '20 hours' + random() * interval '2 hours')`;
 
+/** SQL: when one that works again is asked once more: its grant may just have been ended by who lived on it meanwhile. */
+export const afterRevival = sql`(now() + interval '2 minutes')`;
+
 /** SQL: when it is asked again where it did not say. */
 export const nextTry = sql`(now() + interval '1 hour')`;
 

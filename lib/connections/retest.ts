@@ -10,7 +10,7 @@ import { sendObtained } from '../queue.ts';
 import { freshen, type Used } from '../refresh/on-demand.ts';
 import { isRenewable } from '../refresh/outcome.ts';
 import type { Services } from '../services.ts';
-import { nextCheck } from './check-times.ts';
+import { afterRevival, nextCheck } from './check-times.ts';
 import { deathSets, deathTables } from './death.ts';
 import { type KeyTokens, tokensOfKey } from './key-grant.ts';
 import { isOwned } from './living.ts';
@@ -144,7 +144,7 @@ function setsOf(provider: Provider, sealed: TestedRow, outcome: Outcome): RawBui
   const dueAgain = sql`case when before.status <> 'connected' and ${canRenew} then now() else c.refresh_at end`;
   const scopes = verified.scopes ?? sealed.scopes;
   return sql`
-    status = 'connected', check_at = case when ${dueAgain} is null then ${nextCheck} end, account_name = coalesce(${verified.account.name}, c.account_name),
+    status = 'connected', check_at = case when ${dueAgain} is null then case when before.status <> 'connected' then ${afterRevival} else ${nextCheck} end end, account_name = coalesce(${verified.account.name}, c.account_name),
     scopes = coalesce(${verified.scopes ?? null}::text[], c.scopes),
     missing_scopes = ${missingScopes(provider, { ...verified, scopes })}::text[],
     refresh_at = ${dueAgain},

@@ -125,6 +125,7 @@ async function failed(services: Services, row: Claimed, reason: string): Promise
   const wait = waitAfter(row.attempts, Math.random());
   await services.postgres.rows(sql`
     update events set status = ${wait === undefined ? 'dead' : 'pending'}, last_error = ${reason}, lease_id = null,
+      tenant_id = ${row.tenant_id}::uuid,
       next_attempt_at = now() + make_interval(secs => ${wait ?? 0})
     where id = ${row.id}::uuid and lease_id = ${row.lease_id}::uuid and status = 'pending'`);
   if (wait === undefined) {

@@ -49,7 +49,7 @@ async function end(
     const found = await whose(services, provider, client, row);
     if ('outcome' in found) return { row, outcome: found.outcome };
     known = found.row;
-    return { row: known, outcome: await endKnown(services, provider, client, known) };
+    return { row: known, outcome: await endKnown(services, provider, client, known, found.usable) };
   } catch (error) {
     if (error instanceof OutboundError) return { row: known, outcome: { failed: error.failure } };
     if (error instanceof Problem) return { row: known, outcome: { failed: error.reason ?? error.code } };
@@ -63,7 +63,7 @@ async function whose(
   provider: Provider,
   client: OAuthClient,
   row: RevocationRow,
-): Promise<{ row: RevocationRow } | { outcome: Outcome }> {
+): Promise<{ row: RevocationRow; usable?: Usable } | { outcome: Outcome }> {
   const { auth, revocation } = provider;
   if (!('grant' in revocation)) return { row };
   if (row.grant_id !== null) return { row: await sameKey(services, provider, row) };
@@ -75,7 +75,7 @@ async function whose(
     const { account } = await verify(provider, { credential, config: row.config, client }, services.meter);
     const grantId = await grantOfToken(services, provider, { accessToken: credential, account: account.id });
     if (grantId === undefined) return { outcome: { failed: 'grant_unknown' } };
-    return { row: await identify(services, row, { grantId, accountId: account.id }) };
+    return { row: await identify(services, row, { grantId, accountId: account.id }), usable };
   } catch (error) {
     // The provider does not take it: there is nothing left to end.
     if (error instanceof Problem && error.code === 'invalid_credential') return { outcome: 'nothing' };
@@ -117,6 +117,7 @@ async function endKnown(
   provider: Provider,
   client: OAuthClient,
   row: RevocationRow,
+  renewed?: Usable,
 ): Promise<Outcome> {
   // Who lives on it must be known before anything is ended.
   if (row.grant_id !== null && row.others === null) return { failed: 'holders_unknown' };
@@ -125,8 +126,7 @@ async function endKnown(
   const hasHooks = mayStand(provider, row.registered);
   if (!ending && !hasHooks) return outcome;
   const isRefreshToken = ending?.tokenTypeHint === 'refresh_token' && row.refresh_token !== null;
-  const usable: Usable =
-    isRefreshToken && hasExpired(row) ? { is: 'none' } : await accessToken(services, provider, row);
+  const usable = renewed ?? (await usableFor(services, provider, row, { isRefreshToken, outcome }));
   // The provider has said that it is over. What waits for its grant does so no longer.
   if (usable.is === 'over') {
     if (row.is_renewing) return { failed: 'renewing' };
@@ -152,15 +152,25 @@ async function endKnown(
   const answer = await send(ending.request(access), services.meter);
   if (!ending.ended(answer)) return { failed: `status_${answer.status}` };
   if (row.is_renewing && answer.status >= 300) return { failed: 'renewing' };
-  // Of a token that another client was given it may say that there is none.
-  if (
-    credential !== undefined &&
-    (await stillWorks(services, provider, { credential, config: row.config, client }))
-  ) {
+  // Asking with tokens that are refused, time and again, would have GitHub refuse the good ones for a while.
+  const isAlive = answer.status < 300 && credential !== undefined;
+  if (isAlive && (await stillWorks(services, provider, { credential, config: row.config, client }))) {
     return { failed: 'still_alive' };
   }
   const isBefore = ending.endedBefore?.(answer) ?? answer.status >= 300;
   return isBefore && outcome === 'grant' ? 'gone' : outcome;
+}
+
+/** What webhooks are taken away with, and whether it works still is asked with. */
+async function usableFor(
+  services: Services,
+  provider: Provider,
+  row: RevocationRow,
+  { isRefreshToken, outcome }: { isRefreshToken: boolean; outcome: Outcome },
+): Promise<Usable> {
+  // Renewing would take it from whoever holds the same.
+  if (outcome === 'held') return { is: 'token', token: await openCredential(services, row) };
+  return isRefreshToken && hasExpired(row) ? { is: 'none' } : accessToken(services, provider, row);
 }
 
 /** What the provider is asked to end: one that has ended, where there is no other to be had, has it say so. */

@@ -45,7 +45,9 @@ export async function writeOutcome(
   if (typeof outcome === 'object') {
     await postgres.rows(sql`
       with row as (
-        update revocations set last_error_code = ${outcome.failed}, under_way_until = null,
+        -- That tokens may be lost is not forgotten for what happens after it.
+        update revocations set under_way_until = null,
+          last_error_code = case when last_error_code = 'refresh_unknown' then last_error_code else ${outcome.failed} end,
           give_up_at = least(give_up_at, now() + interval '24 hours')
         where id = ${row.id}::uuid returning provider, grant_id
       ) ${free}`);

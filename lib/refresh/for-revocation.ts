@@ -1,10 +1,13 @@
 import { sql } from 'kysely';
-import type { Config, Provider } from '../../providers/provider.ts';
-import { openCredential, openKey, type SealedRow } from '../connections/sealed.ts';
+import { v7 as uuidv7 } from 'uuid';
+import type { Provider } from '../../providers/provider.ts';
+import { openCredential, openKey } from '../connections/sealed.ts';
 import { PostgresUnavailable } from '../database.ts';
 import { seal } from '../envelope.ts';
 import { credentialId } from '../grants/identity.ts';
+import { notDiscarded, type RevocationRow } from '../grants/revocation.ts';
 import { Problem } from '../problem.ts';
+import { sendObtained } from '../queue.ts';
 import type { Services } from '../services.ts';
 import { askForTokens } from './outcome.ts';
 import { expiryOf } from './schedule.ts';
@@ -19,19 +22,21 @@ export type Usable = { is: 'token'; token: string } | { is: 'over' } | { is: 'no
 export async function renewForRevocation(
   services: Services,
   provider: Provider,
-  row: SealedRow & { id: string; config: Config },
+  row: RevocationRow,
 ): Promise<Usable> {
   if (!row.refresh_token) return { is: 'none' };
   const key = await openKey(services, row);
   const token = await openCredential(services, row, 'refresh_token');
   const outcome = await askForTokens(services, provider, { token, config: row.config, now: Date.now() });
   if (outcome.outcome === 'dead') return { is: 'over' };
-  if (outcome.outcome !== 'renewed') {
+  // What came with an answer of another form must be ended all the same.
+  const brought = outcome.outcome === 'unreadable' ? outcome.brought : undefined;
+  const tokens = outcome.outcome === 'renewed' ? outcome.tokens : brought;
+  if (!tokens) {
     throw new Problem('provider_error', 'The grant could not be renewed.', {
       reason: `refresh_${outcome.outcome}`,
     });
   }
-  const { tokens } = outcome;
   const binding = {
     tenantId: row.tenant_id,
     brandId: row.brand_id,
@@ -45,15 +50,35 @@ export async function renewForRevocation(
     ...binding,
     field: 'refresh_token',
   });
-  const write = sql`
-    update revocations set data_key_id = ${key.id}::uuid, credential_id = ${await credentialId(services, provider.id, tokens.accessToken)}, credential = ${credential}::bytea,
-      refresh_token = ${refreshToken}::bytea, expires_at = ${expiryOf(tokens, true, Date.now()) ?? null}::timestamptz
-    where id = ${row.id}::uuid`;
+  const tokenId = await credentialId(services, provider.id, tokens.accessToken);
+  const expiresAt = expiryOf(tokens, true, Date.now()) ?? null;
   try {
-    await services.postgres.rows(write);
+    await services.postgres.rows(sql`
+      update revocations set data_key_id = ${key.id}::uuid, credential_id = ${tokenId}, credential = ${credential}::bytea,
+        refresh_token = ${refreshToken}::bytea, expires_at = ${expiresAt}::timestamptz, last_error_code = null
+      where id = ${row.id}::uuid`);
   } catch (error) {
-    // What is not written must be used now: the row's own refresh token may be worth nothing any more.
     if (!(error instanceof PostgresUnavailable)) throw error;
+    // The row's own refresh token may be worth nothing any more: these go the way of what is obtained and not kept.
+    await sendObtained(services, {
+      kind: 'obtained',
+      id: uuidv7(),
+      connection_id: row.connection_id,
+      user_id: row.user_id,
+      brand_id: row.brand_id,
+      tenant_id: row.tenant_id,
+      provider: row.provider,
+      account_id: row.account_id,
+      grant_id: row.grant_id,
+      credential_id: tokenId,
+      config: row.config,
+      version: row.version,
+      credential,
+      refresh_token: refreshToken,
+      expires_at: expiresAt,
+      data_key_id: key.id,
+      data_key: null,
+    }).catch(() => notDiscarded(provider.id, row.connection_id));
   }
   return { is: 'token', token: tokens.accessToken };
 }

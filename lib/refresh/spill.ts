@@ -5,6 +5,7 @@ import { findProvider } from '../catalog.ts';
 import { PostgresUnavailable } from '../database.ts';
 import { park } from '../grants/obtained.ts';
 import { canBeEnded } from '../grants/revocable.ts';
+import { notDiscarded } from '../grants/revocation.ts';
 import { sendObtained, sendRenewed, sendRevocations } from '../queue.ts';
 import type { Services } from '../services.ts';
 import { type Renewed, renewed, writeRenewed } from './renewed.ts';
@@ -61,7 +62,11 @@ export async function writeSpilled(
  */
 export async function setAside(services: Services, result: Renewed): Promise<'to_be_revoked' | 'superseded'> {
   const provider = findProvider(services.env, result.provider);
-  if (!provider || !canBeEnded(provider, result.config)) return 'superseded';
+  if (!provider) {
+    notDiscarded(result.provider, result.connection_id);
+    return 'superseded';
+  }
+  if (!canBeEnded(provider, result.config)) return 'superseded';
   const isSignIn = provider.auth.type === 'oauth';
   const tokens = {
     ...result,
