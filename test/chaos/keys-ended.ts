@@ -136,7 +136,9 @@ async function live(
   let unsettled = 0;
   let phase: 0 | 1 = 0;
   // Zendesk's two are told apart by where they are asked.
-  world.gateway.decide(({ provider, host }) => {
+  world.gateway.decide(({ provider, host, path }) => {
+    // GitHub is asked by the App itself, however many live, what it could not deliver.
+    if (path.startsWith('/app/hook/deliveries')) return undefined;
     const its = held.filter(({ life }) => life.provider === provider);
     const one = its.find(
       ({ life }) => life.key?.subdomain !== undefined && host.startsWith(life.key.subdomain),
