@@ -205,6 +205,7 @@ describe('what GitHub has told in vain', () => {
   test('to a repository’s hook is told again, once', async () => {
     const { id } = await openTarget(world, 'github');
     await happen(world, 'github', 'push', { repository: HELLO, to: id });
+    await toldOf(id, 'github.push');
     await sql(world, 'delete from events where connection_id = $1 and topic is not null', [id]);
     failed(world, 10 * MINUTE);
     await completeUntil(id, HOUR);
