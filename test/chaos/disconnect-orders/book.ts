@@ -10,6 +10,8 @@ export interface Held {
 export interface Word {
   pair: number;
   said: 'grant ended' | 'token ended' | 'unknown';
+  /** Pairs of the grant that lived on after it. */
+  left: number;
   /** By performance.now(). */
   at: number;
 }
@@ -118,6 +120,6 @@ export class GrantBook {
   #say({ id, grant }: Pair, said: Word['said']): void {
     const words = this.#words.get(grant) ?? [];
     this.#words.set(grant, words);
-    words.push({ pair: id, said, at: performance.now() });
+    words.push({ pair: id, said, left: this.living(grant), at: performance.now() });
   }
 }

@@ -59,12 +59,14 @@ export class Verdict {
   #ended(book: GrantBook, order: Order, answer: Disconnected, text: string, isAlone: boolean): void {
     const during = book.words(order.grant).filter(({ at }) => at >= answer.begun && at <= answer.ended);
     const own = book.pairOf(answer.member.held);
-    const isOwn = during.some(({ pair }) => pair === own);
-    const isConfirmed = isOwn || during.some(({ said }) => said === 'grant ended');
+    const ofOwn = during.filter(({ pair }) => pair === own);
+    const isConfirmed = ofOwn.length > 0 || during.some(({ said }) => said === 'grant ended');
     if (answer.revocation === 'revoked' && !isConfirmed)
       this.note('revoked and not confirmed', order, `${text} at ${name(order, answer.member)}`);
+    // Of one token that had ended before, while others of its grant live and wait for their end, the grant is not over.
+    const isOver = ofOwn.some(({ said, left }) => said !== 'unknown' || order.kind.endsAlone || left === 0);
     // What was said to several at the same instant may have been said to the other one.
-    if (answer.revocation !== 'revoked' && isOwn && isAlone)
+    if (answer.revocation !== 'revoked' && isOver && isAlone)
       this.note('confirmed and not revoked', order, `${text} at ${name(order, answer.member)}`);
   }
 
