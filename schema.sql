@@ -89,6 +89,7 @@ create table if not exists connections (
   account_name text,
   grant_id text not null, -- `identity` of the row in `grants` that it lives on
   credential_id text, -- keyed hash of the access token or key: two rows that hold the same one are known by it
+  client_id text, -- of our client that its tokens were issued to; null of keys, and where that is not known
   scopes text[] not null default '{}',
   missing_scopes text[] not null default '{}',
   config jsonb not null default '{}',
@@ -105,6 +106,7 @@ create table if not exists connections (
   previous_refresh_token bytea, -- envelope: what the standing one came in place of, until that has worked once
   lease_id uuid, -- of whoever is refreshing it
   lease_until timestamptz,
+  unheard_since timestamptz, -- since when no answer is known to a refresh that may have spent a token good for one use
   failures integer not null default 0, -- refreshes in a row that came to nothing
   last_refreshed_at timestamptz,
   last_error_code text,
@@ -129,6 +131,9 @@ alter table connections add column if not exists failures integer not null defau
 alter table connections add column if not exists credential_id text;
 alter table connections add column if not exists check_at timestamptz;
 alter table connections add column if not exists heard_by uuid;
+-- Tables from before it was known which client of ours a token is of, and what a lost answer may have brought.
+alter table connections add column if not exists client_id text;
+alter table connections add column if not exists unheard_since timestamptz;
 update connections set check_at = now() + random() * interval '1 day'
 where status = 'connected' and refresh_at is null and check_at is null;
 drop index if exists connections_by_account;
@@ -154,7 +159,7 @@ create index if not exists connections_refused on connections (provider) where l
 -- app, a pasted key. The row is what is locked while it is decided who is the last; one that is missing is made anew.
 create table if not exists grants (
   provider text not null,
-  identity text not null, -- by which the provider knows it, with our client's id; of keys and single tokens a keyed hash
+  identity text not null, -- by which the provider knows it; of keys and single tokens a keyed hash
   ended_at timestamptz, -- when the provider has confirmed its end: what was asked for before that ended with it
   ending_until timestamptz, -- the provider is being asked to end it: what is connected meanwhile may end with it
   ending_by uuid, -- for which row in revocations
@@ -164,12 +169,12 @@ create index if not exists grants_ended on grants (ended_at) where ended_at is n
 
 -- Holds a grant until the transaction ends, and tells how it stands once it is held: others may have ended or joined
 -- while it was waited for, which the snapshot of the calling statement does not see. `others` counts the connections
--- that live on it, but for one; `twins` those of them that hold the very credential, `unsure` those of which that is not
+-- that live on it by the same client of ours, but for one; `twins` those of them that hold the very credential, `unsure` those of which that is not
 -- known. With `ending` (the id of a row in revocations) and `ending_seconds` it is marked as being ended by that where
 -- nobody else lives on it; `is_ending` says that another is at it.
 drop function if exists hold_grant(text, text, uuid, text, integer);
 create or replace function hold_grant(
-  of_provider text, of_identity text, but_for uuid, of_credential text, ending uuid, ending_seconds integer
+  of_provider text, of_identity text, of_client text, but_for uuid, of_credential text, ending uuid, ending_seconds integer
 ) returns table (ended_at timestamptz, is_ending boolean, others integer, twins integer, unsure integer)
 language plpgsql set lock_timeout = '3500ms' as $$
 #variable_conflict use_column
@@ -188,7 +193,7 @@ begin
     count(*) filter (where c.credential_id is null or of_credential is null) into living, same, unknown
   from connections c cross join lateral owner_of(c.user_id, c.brand_id) o
   where c.provider = of_provider and c.grant_id = of_identity and c.status = 'connected' and o.loss is null
-    and c.id is distinct from but_for;
+    and (c.client_id is null or of_client is null or c.client_id = of_client) and c.id is distinct from but_for;
   is_ending := coalesce(held.ending_until > clock_timestamp(), false) and held.ending_by is distinct from ending;
   if ending_seconds is not null and living = 0 and not is_ending then
     update grants g set ending_by = ending, ending_until = clock_timestamp() + make_interval(secs => ending_seconds)
@@ -362,6 +367,8 @@ create table if not exists revocations (
   account_id text, -- null while it is not known whose it is
   grant_id text, -- likewise
   credential_id text, -- as in `connections`
+  client_id text, -- likewise
+  unheard_since timestamptz, -- likewise
   config jsonb not null,
   version integer not null,
   data_key_id uuid references data_keys (id) on delete cascade,
@@ -378,6 +385,8 @@ create table if not exists revocations (
 -- Tables from before tokens without an account waited here.
 alter table revocations add column if not exists grant_id text;
 alter table revocations add column if not exists credential_id text;
+alter table revocations add column if not exists client_id text;
+alter table revocations add column if not exists unheard_since timestamptz;
 alter table revocations alter column account_id drop not null;
 alter table revocations alter column grant_id drop not null;
 -- Of the account that another has taken the place of: what was registered there, [{id, target}]. Null where the

@@ -95,6 +95,11 @@ export function findClient(env: object, { id, auth }: Provider): OAuthClient | u
   return { id: CLIENT_ID, secret: CLIENT_SECRET, settings };
 }
 
+/** The id of our client that a provider issues tokens to (RFC 6749 section 2.2); null where it connects by a key. */
+export function clientIdOf(env: object, provider: Provider): string | null {
+  return provider.auth.type === 'oauth' ? (findClient(env, provider)?.id ?? null) : null;
+}
+
 function fieldsOf(provider: Provider) {
   const key = provider.auth.type === 'oauth' ? [] : [entry(provider.auth.key, true)];
   return [...provider.config.map((field) => entry(field, false)), ...key];

@@ -47,6 +47,10 @@ test('what is disconnected while its refresh is under way is not said to be revo
   await fireCron(world, 'refresh');
   await until(() => world.gateway.count('github', /access_token/) === 1 || undefined);
   expect((await person.at.delete('/api/connectors/github')).body.revocation).toBe('pending');
+  await until(
+    async () =>
+      (await world.sql('select from revocations where unheard_since is not null')).length === 0 || undefined,
+  );
   await until(async () => {
     await world.sql('update revocations set next_attempt_at = now()');
     await fireCron(world);

@@ -42,5 +42,5 @@ test('schema.sql brings a database from before grants were told from accounts up
          where table_name = 'revocations' and is_nullable = 'YES' and column_name like '%\\_id' order by 1`,
       )
     ).rows.map((row) => row.column_name),
-  ).toEqual(['account_id', 'brand_id', 'credential_id', 'data_key_id', 'grant_id']);
+  ).toEqual(['account_id', 'brand_id', 'client_id', 'credential_id', 'data_key_id', 'grant_id']);
 });

@@ -86,17 +86,17 @@ function endingTables(provider: Provider): RawBuilder<unknown> {
   return sql`
     -- The connection; or what an earlier run of this very statement has queued of it, when its answer was lost.
     leaving as (
-      select own.id, own.provider, own.grant_id, own.credential_id, ${revocable} and not exists (
+      select own.id, own.provider, own.grant_id, own.client_id, own.credential_id, ${revocable} and not exists (
         select from webhooks w where w.connection_id = own.id and ${isBeingRegistered}
       ) as is_ended_now
       from own
       union all
-      select r.connection_id, r.provider, r.grant_id, r.credential_id, false from revocations r
+      select r.connection_id, r.provider, r.grant_id, r.client_id, r.credential_id, false from revocations r
       where r.id = ${revocationId} and ${canEnd}
     ),
     held as materialized (
       select h.* from leaving l cross join lateral hold_grant(
-        l.provider, l.grant_id, l.id, l.credential_id, ${revocationId}::uuid,
+        l.provider, l.grant_id, l.client_id, l.id, l.credential_id, ${revocationId}::uuid,
         case when l.is_ended_now then ${ATTEMPT_SECONDS}::integer end
       ) h where ${canEnd}
       union all
@@ -115,7 +115,8 @@ function endingTables(provider: Provider): RawBuilder<unknown> {
       update connections c set
         status = 'disconnected', credential = null, refresh_token = null, data_key_id = null, expires_at = null,
         refresh_token_expires_at = null, refresh_at = null, check_at = null, reauthorize_by = null,
-        previous_refresh_token = null, credential_id = null, lease_id = null, lease_until = null, failures = 0,
+        previous_refresh_token = null, credential_id = null, unheard_since = null, lease_id = null, lease_until = null,
+        failures = 0,
         version = c.version + 1, last_error_code = null, last_error_message = null, last_error_at = null,
         updated_at = now()
       from ending where c.id = ending.id

@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
 import type { Config, Provider } from '../../providers/provider.ts';
 import { type Caller, callerTables, requireScope, type ScopeRow, scopeColumns } from '../access.ts';
+import { clientIdOf } from '../catalog.ts';
 import { type Binding, seal } from '../envelope.ts';
 import { credentialId } from '../grants/identity.ts';
 import { changesOthers, endsTokens, isRevocable } from '../grants/revocable.ts';
@@ -128,6 +129,7 @@ async function write(
     keepable.refreshToken === undefined
       ? null
       : await seal(keepable.refreshToken, key.key, key.id, { ...binding, field: 'refresh_token' });
+  const clientId = clientIdOf(services.env, provider);
   const isSignIn = provider.auth.type === 'oauth';
   const canEnd = 'grant' in provider.revocation;
   const wasDead = existing?.status === 'reauthorization_required';
@@ -151,7 +153,7 @@ async function write(
       select h.* from scope cross join (select count(*) as n from old) o
       -- After the connection's own row, as whoever disconnects it locks them.
       cross join lateral hold_grant(
-        ${provider.id}, ${keepable.grantId}, case when o.n >= 0 and scope.user_id is not null then ${id}::uuid end,
+        ${provider.id}, ${keepable.grantId}, ${clientId}, case when o.n >= 0 and scope.user_id is not null then ${id}::uuid end,
         null, null, null
       ) h
       where ${canEnd}
@@ -178,12 +180,12 @@ async function write(
     written as (
       insert into connections as c (
         id, user_id, brand_id, tenant_id, provider, type, status, account_id, account_name, grant_id, credential_id,
-        scopes, missing_scopes, config, version, data_key_id, credential, refresh_token, expires_at,
+        client_id, scopes, missing_scopes, config, version, data_key_id, credential, refresh_token, expires_at,
         refresh_token_expires_at, refresh_at, check_at, reauthorize_by
       )
       select ${id}, target.user_id, target.brand_id, target.tenant_id, ${provider.id}, ${provider.auth.type},
         'connected', ${keepable.account.id}, ${keepable.account.name}, ${keepable.grantId},
-        ${await credentialId(services, provider.id, keepable.credential)}, ${keepable.scopes ?? []}::text[],
+        ${await credentialId(services, provider.id, keepable.credential)}, ${clientId}, ${keepable.scopes ?? []}::text[],
         ${keepable.missing}::text[], ${JSON.stringify(keepable.config)}::jsonb, ${version}::integer, ${key.id}::uuid,
         ${credential}::bytea, ${refreshToken}::bytea, ${keepable.expiresAt ?? null}::timestamptz,
         ${keepable.refreshTokenExpiresAt ?? null}::timestamptz, ${keepable.refreshAt ?? null}::timestamptz,
@@ -192,7 +194,7 @@ async function write(
       on conflict (user_id, brand_id, provider) do update set
         id = excluded.id, tenant_id = excluded.tenant_id, heard_by = null, type = excluded.type, status = excluded.status,
         account_id = excluded.account_id, account_name = excluded.account_name, grant_id = excluded.grant_id,
-        credential_id = excluded.credential_id, scopes = excluded.scopes, missing_scopes = excluded.missing_scopes,
+        credential_id = excluded.credential_id, client_id = excluded.client_id, unheard_since = null, scopes = excluded.scopes, missing_scopes = excluded.missing_scopes,
         config = excluded.config, version = excluded.version, data_key_id = excluded.data_key_id,
         credential = excluded.credential, refresh_token = excluded.refresh_token, expires_at = excluded.expires_at,
         refresh_token_expires_at = excluded.refresh_token_expires_at, refresh_at = excluded.refresh_at,
@@ -216,7 +218,7 @@ async function write(
             left join webhooks w on w.connection_id = c.id
           where ${isLive(snapshot)} and c.credential is not null and (
             ${isRevocable(provider, sql`c.config`)} and (
-              c.grant_id <> written.grant_id
+              c.grant_id <> written.grant_id or c.client_id <> written.client_id
               or ${endsTokens(provider)} and c.credential_id is distinct from written.credential_id
             )
             or c.grant_id <> written.grant_id and ${mayBeRegistered()}

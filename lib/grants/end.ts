@@ -128,16 +128,7 @@ async function endKnown(
   const isRefreshToken = ending?.tokenTypeHint === 'refresh_token' && row.refresh_token !== null;
   const usable = renewed ?? (await usableFor(services, provider, row, { isRefreshToken, outcome }));
   // The provider has said that it is over. What waits for its grant does so no longer.
-  if (usable.is === 'over') {
-    if (row.is_renewing) return { failed: 'renewing' };
-    if (row.last_error_code === 'refresh_unknown') {
-      // An earlier attempt's answer was lost, and with it tokens that live, for all that is known.
-      notDiscarded(provider.id, row.connection_id);
-      return 'nothing';
-    }
-    if (outcome === 'waits') return 'nothing';
-    return outcome === 'grant' ? 'gone' : outcome;
-  }
+  if (usable.is === 'over') return overBefore(client, row, outcome === 'waits' ? 'nothing' : outcome);
   const credential = usable.is === 'token' ? usable.token : undefined;
   const access: Access = {
     credential: await presented(services, row, isRefreshToken, credential),
@@ -151,14 +142,27 @@ async function endKnown(
   if (!ending) return outcome;
   const answer = await send(ending.request(access), services.meter);
   if (!ending.ended(answer)) return { failed: `status_${answer.status}` };
-  if (row.is_renewing && answer.status >= 300) return { failed: 'renewing' };
+  if (ending.endedBefore?.(answer) ?? answer.status >= 300) return overBefore(client, row, outcome);
   // Asking with tokens that are refused, time and again, would have GitHub refuse the good ones for a while.
-  const isAlive = answer.status < 300 && credential !== undefined;
-  if (isAlive && (await stillWorks(services, provider, { credential, config: row.config, client }))) {
+  if (
+    credential !== undefined &&
+    (await stillWorks(services, provider, { credential, config: row.config, client }))
+  ) {
     return { failed: 'still_alive' };
   }
-  const isBefore = ending.endedBefore?.(answer) ?? answer.status >= 300;
-  return isBefore && outcome === 'grant' ? 'gone' : outcome;
+  return outcome;
+}
+
+/** What it means that the provider takes a token for one that had ended before. */
+function overBefore(client: OAuthClient, row: RevocationRow, outcome: Outcome): Outcome {
+  if (row.is_renewing) return { failed: 'renewing' };
+  // A later token may live, which nobody has; and of another client's the provider says no more to this one.
+  const isUnknown = row.unheard_since !== null || (row.client_id !== null && row.client_id !== client.id);
+  if (isUnknown) {
+    notDiscarded(row.provider, row.connection_id);
+    return 'nothing';
+  }
+  return outcome === 'grant' ? 'gone' : outcome;
 }
 
 /** What webhooks are taken away with, and whether it works still is asked with. */
@@ -216,13 +220,16 @@ function hasExpired({ expires_at, refresh_token }: RevocationRow): boolean {
   return expires_at !== null && expires_at.getTime() - (refresh_token ? CLOCK_MS : 0) <= Date.now();
 }
 
-/** Whether the provider goes on taking a token that it has just said to have ended. What else it answers tells nothing. */
+/**
+ * Whether the provider goes on taking a token that it has just said to have ended. One that may not do what was asked is
+ * taken; what else comes tells nothing, and its word stands.
+ */
 async function stillWorks(services: Services, provider: Provider, access: Access): Promise<boolean> {
   try {
     await verify(provider, access, services.meter);
     return true;
   } catch (error) {
-    if (error instanceof Problem) return false;
+    if (error instanceof Problem) return error.code === 'insufficient_scope';
     throw error;
   }
 }

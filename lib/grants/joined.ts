@@ -14,6 +14,7 @@ import { insertRevocation } from './revocation.ts';
 
 type Member = SealedRow & {
   credential_id: string | null;
+  client_id: string | null;
   scopes: string[];
   connected_at: Date;
   /** Nobody is renewing it. */
@@ -99,7 +100,7 @@ function mayFollow(member: Member, newest: Member): boolean {
 async function readMembers({ postgres }: Services, { provider, grant_id }: Joined): Promise<Member[]> {
   return postgres.rows(sql<Member>`
     select c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version, c.credential,
-      c.refresh_token, c.credential_id, c.scopes, c.connected_at,
+      c.refresh_token, c.credential_id, c.client_id, c.scopes, c.connected_at,
       (c.lease_until is null or c.lease_until <= now()) as is_free, ${dataKeyColumns}
     from connections c left join data_keys k on k.id = c.data_key_id
     where c.provider = ${provider} and c.grant_id = ${grant_id} and ${isLiving('c')}`);
@@ -128,13 +129,13 @@ async function follow(
     -- Whoever has the token may have left meanwhile, and ended it.
     held as materialized (
       select h.* from standing s cross join lateral hold_grant(
-        s.provider, s.grant_id, s.id, ${newest.credential_id}, null, null
+        s.provider, s.grant_id, ${newest.client_id}, s.id, ${newest.credential_id}, null, null
       ) h
     ),
     old as (select s.* from standing s, held where held.twins > 0 and not held.is_ending),
     written as (
       update connections c set credential = ${credential}::bytea, data_key_id = ${key.id}::uuid,
-        credential_id = ${newest.credential_id}, version = c.version + 1, scopes = ${scopes}::text[],
+        credential_id = ${newest.credential_id}, client_id = ${newest.client_id}, version = c.version + 1, scopes = ${scopes}::text[],
         missing_scopes = ${missingScopes(provider, { scopes, missing: [] })}::text[], updated_at = now()
       from old where c.id = old.id returning c.id
     )

@@ -17,6 +17,7 @@ export const obtained = z.object({
   account_id: z.string().nullable(),
   grant_id: z.string().nullable(),
   credential_id: z.string(),
+  client_id: z.string().nullable().default(null),
   config: z.record(z.string(), z.string()),
   version: z.number().int(),
   credential: bytes,

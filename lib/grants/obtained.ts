@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
 import type { Provider, Tokens } from '../../providers/provider.ts';
+import { clientIdOf } from '../catalog.ts';
 import type { SealingKey } from '../connections/sealing-key.ts';
 import { type Binding, seal } from '../envelope.ts';
 import { Problem, unavailable } from '../problem.ts';
@@ -53,6 +54,7 @@ export async function sealObtained(
     account_id: account ?? null,
     grant_id: grantId ?? (await grantOfToken(services, provider, { accessToken, account })) ?? null,
     credential_id: await credentialId(services, provider.id, accessToken),
+    client_id: clientIdOf(services.env, provider),
     config: { ...config },
     version: binding.version,
     credential: await sealed(accessToken, 'credential'),
@@ -86,11 +88,12 @@ export async function writeObtained(
       ),
       written as (
         insert into revocations (
-          id, connection_id, user_id, brand_id, tenant_id, provider, account_id, grant_id, credential_id, config,
-          version, data_key_id, credential, refresh_token, expires_at, next_attempt_at, give_up_at, registered
+          id, connection_id, user_id, brand_id, tenant_id, provider, account_id, grant_id, credential_id, client_id,
+          config, version, data_key_id, credential, refresh_token, expires_at, next_attempt_at, give_up_at, registered
         )
         select ${token.id}::uuid, ${token.connection_id}::uuid, ${token.user_id}::uuid, ${token.brand_id}::uuid,
           ${token.tenant_id}::uuid, ${token.provider}, ${token.account_id}, ${token.grant_id}, ${token.credential_id},
+          ${token.client_id},
           ${JSON.stringify(token.config)}::jsonb, ${token.version}::integer, ${token.data_key_id}::uuid,
           ${token.credential}::bytea, ${token.refresh_token}::bytea, ${token.expires_at}::timestamptz,
           now() + make_interval(secs => ${withinSeconds}), now() + interval '24 hours', '[]'

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { REFRESH_UNHEARD } from '../refresh/unheard.ts';
 import type { Services } from '../services.ts';
 import type { RevocationRow } from './revocation.ts';
 
@@ -45,9 +46,10 @@ export async function writeOutcome(
   if (typeof outcome === 'object') {
     await postgres.rows(sql`
       with row as (
-        -- That tokens may be lost is not forgotten for what happens after it.
-        update revocations set under_way_until = null,
-          last_error_code = case when last_error_code = 'refresh_unknown' then last_error_code else ${outcome.failed} end,
+        update revocations set under_way_until = null, last_error_code = ${outcome.failed},
+          unheard_since = case
+            when ${outcome.failed === REFRESH_UNHEARD} then coalesce(unheard_since, now()) else unheard_since
+          end,
           give_up_at = least(give_up_at, now() + interval '24 hours')
         where id = ${row.id}::uuid returning provider, grant_id
       ) ${free}`);
@@ -60,7 +62,7 @@ export async function writeOutcome(
       with row as (select * from revocations where id = ${row.id}::uuid),
       held as materialized (
         select h.others from row
-        cross join lateral hold_grant(row.provider, row.grant_id, null, row.credential_id, null, null) h
+        cross join lateral hold_grant(row.provider, row.grant_id, row.client_id, null, row.credential_id, null, null) h
       ),
       written as (
         update revocations r set last_error_code = 'grant_in_use', under_way_until = null,
@@ -93,7 +95,8 @@ export async function writeOutcome(
     along as (
       delete from revocations where id in (
         select r.id from revocations r join row on row.provider = r.provider and row.grant_id = r.grant_id
-        where ${outcome === 'grant'} and r.give_up_at = 'infinity' and r.id <> row.id for update of r skip locked
+        where ${outcome === 'grant'} and r.give_up_at = 'infinity' and r.id <> row.id
+          and r.client_id is not distinct from row.client_id for update of r skip locked
       )
     ),
     -- Of the end of one token it has not: each is tried for itself.

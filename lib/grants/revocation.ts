@@ -3,6 +3,7 @@ import type { Config, Registered } from '../../providers/provider.ts';
 import { isLiving } from '../connections/living.ts';
 import type { SealedRow } from '../connections/sealed.ts';
 import { dataKeyColumns } from '../connections/snapshot.ts';
+import { strict, unheardSince } from '../refresh/unheard.ts';
 import type { Services } from '../services.ts';
 
 /** Half of it at least passes, and the attempt before is over. */
@@ -18,6 +19,10 @@ export type RevocationRow = SealedRow & {
   account_id: string | null;
   grant_id: string | null;
   config: Config;
+  /** Of our client that they were issued to; null of what was made from a key, and where it is not known. */
+  client_id: string | null;
+  /** Since when there may be later ones, which nobody has: what the provider says of these says nothing of those. */
+  unheard_since: Date | null;
   expires_at: Date | null;
   /** What was registered, where the connection is another account's by now. */
   registered: Registered[] | null;
@@ -33,14 +38,13 @@ export type RevocationRow = SealedRow & {
   has_kin: boolean;
   /** A refresh of it is under way: what the provider says of the token before says nothing of its grant. */
   is_renewing?: boolean | null;
-  /** Why the attempt before has failed. */
-  last_error_code?: string | null;
 };
 
 /** The columns of `RevocationRow`, of a row `r` of `revocations` and the outcome `held` of `hold_grant`. */
 export const revocationColumns = sql`
   r.id, r.connection_id, r.user_id, r.brand_id, r.tenant_id, r.provider, r.account_id, r.grant_id, r.config, r.version,
-  r.credential, r.refresh_token, r.expires_at, r.registered, r.last_error_code, held.others, held.twins, held.unsure, held.is_ending, exists (
+  r.credential, r.refresh_token, r.client_id, r.unheard_since, r.expires_at, r.registered, held.others, held.twins,
+  held.unsure, held.is_ending, exists (
     select from connections o
     where o.provider = r.provider and o.account_id = r.account_id and o.type = 'api_key' and o.grant_id <> r.grant_id
       and ${isLiving('o')}
@@ -72,11 +76,11 @@ export function insertRevocation({
 }: Entry): RawBuilder<unknown> {
   return sql`
     insert into revocations (
-      id, connection_id, user_id, brand_id, tenant_id, provider, account_id, grant_id, credential_id, config, version,
-      data_key_id, credential, refresh_token, expires_at, under_way_until, attempts, next_attempt_at, give_up_at, registered
+      id, connection_id, user_id, brand_id, tenant_id, provider, account_id, grant_id, credential_id, client_id,
+      unheard_since, config, version, data_key_id, credential, refresh_token, expires_at, under_way_until, attempts, next_attempt_at, give_up_at, registered
     )
     select ${id}::uuid, c.id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.account_id, c.grant_id, c.credential_id,
-      c.config, c.version, c.data_key_id, c.credential, case when ${keepsRefreshToken} then c.refresh_token end, c.expires_at,
+      c.client_id, ${unheardSince}, c.config, c.version, c.data_key_id, c.credential, case when ${keepsRefreshToken} then c.refresh_token end, c.expires_at,
       ${underWay}, ${attempts}, ${due}, now() + interval '24 hours', ${registered}
     from ${from}`;
 }
@@ -103,13 +107,19 @@ export async function claimRevocation(
     with due as (select r.* from revocations r where r.id = ${id}::uuid and ${isDue} for update),
     held as materialized (
       select h.* from due cross join lateral hold_grant(
-        due.provider, ${grantId}, null, due.credential_id, due.id, ${ATTEMPT_SECONDS}
+        due.provider, ${grantId}, due.client_id, null, due.credential_id, due.id, ${ATTEMPT_SECONDS}
       ) h where ${grantId} is not null
     ),
     claimed as (
       update revocations r set
         attempts = r.attempts + 1, grant_id = ${grantId}, account_id = coalesce(${known?.accountId ?? null}, due.account_id),
         under_way_until = now() + make_interval(secs => ${ATTEMPT_SECONDS}),
+        -- Whoever was at it before has vanished, maybe between the provider's answer and ours to it.
+        unheard_since = case
+          when due.under_way_until + interval '5 minutes' >= due.expires_at and due.refresh_token is not null
+            and due.provider = any (${strict}::text[]) then coalesce(due.unheard_since, now())
+          else due.unheard_since
+        end,
         next_attempt_at = now() + make_interval(secs => least(
           ${LAST_RETRY_SECONDS}::float, ${FIRST_RETRY_SECONDS}::float * power(2, least(r.attempts, 10)))
           * (0.5 + random() / 2))
@@ -130,10 +140,10 @@ export async function identify(
   const [held] = await postgres.rows(sql<Pick<RevocationRow, 'others' | 'twins' | 'unsure' | 'is_ending'>>`
     with known as (
       update revocations r set grant_id = ${grantId}, account_id = ${accountId} where r.id = ${row.id}::uuid
-      returning r.provider, r.credential_id
+      returning r.provider, r.client_id, r.credential_id
     )
     select h.others, h.twins, h.unsure, h.is_ending from known cross join lateral hold_grant(
-      known.provider, ${grantId}, null, known.credential_id, ${row.id}::uuid, ${ATTEMPT_SECONDS}
+      known.provider, ${grantId}, known.client_id, null, known.credential_id, ${row.id}::uuid, ${ATTEMPT_SECONDS}
     ) h`);
   const known = held ?? { others: null, twins: null, unsure: null, is_ending: null };
   return { ...row, grant_id: grantId, account_id: accountId, ...known };

@@ -111,7 +111,7 @@ class Batch {
     const reason = error instanceof Error ? error.name : 'unknown';
     const about = { provider_id: row.provider, connection_id: row.connection_id };
     console.error(JSON.stringify({ level: 'error', event: 'refresh_fault', ...about, reason }));
-    await writeFailure(this.#services, row, { outcome: 'fault', reason }, row.provider).catch(
+    await writeFailure(this.#services, row, { outcome: 'fault', reason }, { name: row.provider }).catch(
       () => undefined,
     );
   }

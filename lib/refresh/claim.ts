@@ -1,6 +1,5 @@
 import { sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
-import { providers } from '../../providers/index.ts';
 import type { Config } from '../../providers/provider.ts';
 import { nextCheck } from '../connections/check-times.ts';
 import { isOwned } from '../connections/living.ts';
@@ -8,6 +7,7 @@ import type { SealedRow } from '../connections/sealed.ts';
 import { dataKeyColumns } from '../connections/snapshot.ts';
 import type { ClockReading } from '../database-clock.ts';
 import type { Services } from '../services.ts';
+import { strict } from './unheard.ts';
 
 /** Long enough for the token call, the commit and their retries; who holds a lease starts nothing in its last part. */
 export const LEASE_SECONDS = 60;
@@ -28,6 +28,7 @@ export interface Claimed extends SealedRow {
   reauthorize_by: Date | null;
   failures: number;
   last_error_code: string | null;
+  unheard_since: Date | null;
   previous_refresh_token: Uint8Array | null;
   lease_id: string;
   /** When it was due before. */
@@ -40,11 +41,6 @@ export interface Claimed extends SealedRow {
   /** Milliseconds since 1970, by our clock. */
   leaseEnds: number;
 }
-
-/** Tokens of these are good for one use, and a second is punished. */
-const strict = providers
-  .filter(({ auth }) => auth.type === 'oauth' && auth.refresh?.reuse === 'never')
-  .map(({ id }) => id);
 
 /**
  * Takes connections that are due, the longest waiting first and `limit` at most: one statement, in which of all who
@@ -88,7 +84,8 @@ export async function claim(
     ),
     settling as (
       update connections c set lease_id = null, lease_until = now() + make_interval(secs => ${SETTLING_SECONDS}),
-        refresh_at = now() + make_interval(secs => ${SETTLING_SECONDS})
+        refresh_at = now() + make_interval(secs => ${SETTLING_SECONDS}),
+        unheard_since = coalesce(c.unheard_since, now())
       from candidate where c.id = candidate.id and candidate.is_settling
     ),
     claimed as (
@@ -107,7 +104,7 @@ export async function claim(
     )
     select c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version, c.credential,
       c.refresh_token, c.previous_refresh_token, c.account_id, c.grant_id, c.config, c.expires_at, c.reauthorize_by,
-      c.failures, c.last_error_code, c.lease_id, c.was_due, now() as claimed_at, ${dataKeyColumns}
+      c.failures, c.last_error_code, c.unheard_since, c.lease_id, c.was_due, now() as claimed_at, ${dataKeyColumns}
     from mine c left join data_keys k on k.id = c.data_key_id`);
   return rows.map(({ claimed_at, ...row }) => ({
     ...row,
@@ -128,10 +125,11 @@ export async function release({ postgres }: Services, claimed: readonly Claimed[
     where id = any (${ids}::uuid[]) and lease_id = any (${claimed.map((row) => row.lease_id)}::uuid[])`);
 }
 
-/** Gives back a connection that could have waited, as it was. */
-export async function putBack({ postgres }: Services, row: Claimed): Promise<void> {
+/** Gives back a connection that could have waited, as it was but for a refresh that has gone unheard. */
+export async function putBack({ postgres }: Services, row: Claimed, isUnheard: boolean): Promise<void> {
   await postgres.rows(sql`
-    update connections set lease_id = null, lease_until = null, refresh_at = ${row.was_due}::timestamptz
+    update connections set lease_id = null, lease_until = null, refresh_at = ${row.was_due}::timestamptz,
+      unheard_since = case when ${isUnheard} then coalesce(unheard_since, now()) else unheard_since end
     where id = ${row.connection_id}::uuid and version = ${row.version} and lease_id = ${row.lease_id}::uuid`);
 }
 

@@ -7,6 +7,7 @@ import type { Claimed } from './claim.ts';
 import type { Outcome } from './outcome.ts';
 import { retryAt } from './schedule.ts';
 import { isLimitShared } from './shared-limit.ts';
+import { heardOf } from './unheard.ts';
 
 export type Failure =
   | Exclude<Outcome, { outcome: 'renewed' }>
@@ -28,13 +29,13 @@ const WELL = sql`interval '2 hours'`;
 
 /**
  * Tells the row of a refresh that came to nothing, and the provider's state where it concerns all its connections;
- * one statement. A dead grant is told once, and never asked about again.
+ * one statement. A dead grant is told once, and never asked about again. `isUnheard` where tokens may have come of it.
  */
 export async function writeFailure(
   services: Services,
   row: Claimed,
   failure: Failure,
-  providerName: string,
+  { name, isUnheard = false }: { name: string; isUnheard?: boolean },
 ): Promise<void> {
   const isDead = failure.outcome === 'dead';
   const again = isDead ? null : nextTry(row, failure);
@@ -44,12 +45,13 @@ export async function writeFailure(
   const touchesProvider = isRefused
     ? !row.is_refused
     : failure.outcome === 'rate_limited' && isLimitShared(row.provider);
-  const message = messageOf(failure, providerName);
+  const message = messageOf(failure, name);
   const error = { code: codeOf(failure), message };
   const sets = isDead
     ? deathSets(error)
     : sql`refresh_at = ${again}::timestamptz, lease_id = null, lease_until = null, last_error_code = ${error.code},
-        last_error_message = ${error.message}, last_error_at = now(), updated_at = now()`;
+        last_error_message = ${error.message}, last_error_at = now(), updated_at = now(),
+        unheard_since = case when ${isUnheard} then coalesce(c.unheard_since, now()) else c.unheard_since end`;
   const rows = await services.postgres.rows(sql<WithNotices & { has_opened: boolean | null }>`
     with written as (
       update connections c set failures = c.failures + 1, ${sets}
@@ -57,6 +59,7 @@ export async function writeFailure(
         and c.status = 'connected'
       returning c.id, c.provider, c.tenant_id, c.heard_by, c.user_id, c.brand_id, c.account_id, c.grant_id
     ),
+    ${heardOf({ ...row, isHeard: !isUnheard && row.unheard_since === null })},
     dead as (select * from written where ${isDead}),
     ${deathTables(sql`dead`, sql`'grant_ended'`)},
     -- A shop that refuses us again and again while others are renewed says nothing of our client.

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
-import type { Provider } from '../../providers/provider.ts';
+import type { Provider, Tokens } from '../../providers/provider.ts';
 import { openCredential, openKey } from '../connections/sealed.ts';
 import { PostgresUnavailable } from '../database.ts';
 import { seal } from '../envelope.ts';
@@ -9,8 +9,9 @@ import { notDiscarded, type RevocationRow } from '../grants/revocation.ts';
 import { Problem } from '../problem.ts';
 import { sendObtained } from '../queue.ts';
 import type { Services } from '../services.ts';
-import { askForTokens } from './outcome.ts';
+import { askForTokens, mayBeUnheard, type Outcome } from './outcome.ts';
 import { expiryOf } from './schedule.ts';
+import { REFRESH_UNHEARD } from './unheard.ts';
 
 /** What there is to end a grant with: a token, or none; `over` where the provider says that the grant has ended already. */
 export type Usable = { is: 'token'; token: string } | { is: 'over' } | { is: 'none' };
@@ -29,14 +30,7 @@ export async function renewForRevocation(
   const token = await openCredential(services, row, 'refresh_token');
   const outcome = await askForTokens(services, provider, { token, config: row.config, now: Date.now() });
   if (outcome.outcome === 'dead') return { is: 'over' };
-  // What came with an answer of another form must be ended all the same.
-  const brought = outcome.outcome === 'unreadable' ? outcome.brought : undefined;
-  const tokens = outcome.outcome === 'renewed' ? outcome.tokens : brought;
-  if (!tokens) {
-    throw new Problem('provider_error', 'The grant could not be renewed.', {
-      reason: `refresh_${outcome.outcome}`,
-    });
-  }
+  const tokens = broughtBy(provider, outcome);
   const binding = {
     tenantId: row.tenant_id,
     brandId: row.brand_id,
@@ -55,7 +49,7 @@ export async function renewForRevocation(
   try {
     await services.postgres.rows(sql`
       update revocations set data_key_id = ${key.id}::uuid, credential_id = ${tokenId}, credential = ${credential}::bytea,
-        refresh_token = ${refreshToken}::bytea, expires_at = ${expiresAt}::timestamptz, last_error_code = null
+        refresh_token = ${refreshToken}::bytea, expires_at = ${expiresAt}::timestamptz, last_error_code = null, unheard_since = null
       where id = ${row.id}::uuid`);
   } catch (error) {
     if (!(error instanceof PostgresUnavailable)) throw error;
@@ -71,6 +65,7 @@ export async function renewForRevocation(
       account_id: row.account_id,
       grant_id: row.grant_id,
       credential_id: tokenId,
+      client_id: row.client_id,
       config: row.config,
       version: row.version,
       credential,
@@ -81,4 +76,13 @@ export async function renewForRevocation(
     }).catch(() => notDiscarded(provider.id, row.connection_id));
   }
   return { is: 'token', token: tokens.accessToken };
+}
+
+/** What came of asking, be it with an answer of another form: that must be ended all the same. */
+function broughtBy(provider: Provider, outcome: Exclude<Outcome, { outcome: 'dead' }>): Tokens {
+  if (outcome.outcome === 'renewed') return outcome.tokens;
+  if (outcome.outcome === 'unreadable' && outcome.brought) return outcome.brought;
+  throw new Problem('provider_error', 'The grant could not be renewed.', {
+    reason: mayBeUnheard(provider, outcome) ? REFRESH_UNHEARD : `refresh_${outcome.outcome}`,
+  });
 }

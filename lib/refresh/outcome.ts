@@ -5,6 +5,7 @@ import { signAssertion } from '../oauth/assertion.ts';
 import { OutboundError } from '../outbound.ts';
 import { retryAfterSeconds } from '../provider-failure.ts';
 import type { Services } from '../services.ts';
+import { isStrict } from './unheard.ts';
 
 /**
  * What came of asking for another access token. The list is closed: each is told to the row, the provider's state
@@ -21,8 +22,8 @@ export type Outcome =
   | { outcome: 'down'; reason: string }
   /** No answer came to a request that may have been carried out. */
   | { outcome: 'unknown'; reason: string }
-  /** `brought` are tokens that came all the same, and cannot be kept. */
-  | { outcome: 'unreadable'; reason: string; brought?: Tokens };
+  /** `brought` are tokens that came all the same, and cannot be kept; a refusal, in whatever words, has brought none. */
+  | { outcome: 'unreadable'; reason: string; brought?: Tokens; isRefusal?: boolean };
 
 const USUAL_WAIT = 60;
 
@@ -48,7 +49,7 @@ export async function askForTokens(
   if (!client) return { outcome: 'client_refused', reason: 'provider_not_configured' };
   const { auth } = provider;
   const renewal = auth.type === 'oauth' ? auth.refresh : auth.grant;
-  if (!renewal) return { outcome: 'unreadable', reason: 'not renewable' };
+  if (!renewal) return { outcome: 'unreadable', reason: 'not renewable', isRefusal: true };
   const clientErrors = auth.type === 'oauth' ? auth.clientErrors : [];
   try {
     const { result, answer } = await hold(
@@ -59,7 +60,11 @@ export async function askForTokens(
   } catch (error) {
     if (!(error instanceof OutboundError)) throw error;
     const isUnknown = error.failure === 'timeout' || error.failure === 'network';
-    return { outcome: isUnknown ? 'unknown' : 'unreadable', reason: error.failure };
+    return {
+      outcome: isUnknown ? 'unknown' : 'unreadable',
+      reason: error.failure,
+      isRefusal: error.failure === 'redirect',
+    };
   }
 }
 
@@ -98,5 +103,17 @@ function read(
   if (status >= 500) return { outcome: 'down', reason: `status ${status}` };
   const known = error !== undefined && /^[a-z0-9_]{1,64}$/.test(error);
   const reason = known ? `token error ${error}` : `status ${status}`;
-  return { outcome: 'unreadable', reason, ...(result.brought && { brought: result.brought }) };
+  const isRefusal = error !== undefined || status >= 400;
+  return { outcome: 'unreadable', reason, isRefusal, ...(result.brought && { brought: result.brought }) };
+}
+
+/** Whether tokens may have come of a refresh that came to nothing here, and nobody has them. */
+export function mayBeUnheard(
+  provider: Provider,
+  failure: Outcome | { outcome: 'unopenable' | 'fault' },
+): boolean {
+  if (!isStrict(provider)) return false;
+  if (failure.outcome === 'unreadable') return !failure.isRefusal && failure.brought === undefined;
+  // What stands before a provider answers for it when that is too late.
+  return failure.outcome === 'unknown' || failure.outcome === 'down';
 }

@@ -1,5 +1,5 @@
 import type { Provider, Tokens } from '../../providers/provider.ts';
-import { findClient, findProvider } from '../catalog.ts';
+import { clientIdOf, findClient, findProvider } from '../catalog.ts';
 import { missingScopes } from '../connections/scopes.ts';
 import { openCredential, openKey } from '../connections/sealed.ts';
 import { verify } from '../connections/verify.ts';
@@ -14,7 +14,7 @@ import type { Services } from '../services.ts';
 import { type Claimed, LEASE_RESERVE_MS, putBack, release, undue } from './claim.ts';
 import { type Failure, writeFailure } from './failed.ts';
 import { followGrant } from './follow.ts';
-import { askForTokens, isRenewable, type Outcome } from './outcome.ts';
+import { askForTokens, isRenewable, mayBeUnheard, type Outcome } from './outcome.ts';
 import { type Renewed, writeRenewed } from './renewed.ts';
 import { dueAt, expiryOf } from './schedule.ts';
 import { setAside, spill } from './spill.ts';
@@ -178,8 +178,9 @@ async function fail(
   provider: Provider | undefined,
 ): Promise<Result> {
   onFailure(failure);
-  if (row.is_asked && failure.outcome !== 'dead') await putBack(services, row);
-  else await writeFailure(services, row, failure, provider?.name ?? row.provider);
+  const isUnheard = provider !== undefined && mayBeUnheard(provider, failure);
+  if (row.is_asked && failure.outcome !== 'dead') await putBack(services, row, isUnheard);
+  else await writeFailure(services, row, failure, { name: provider?.name ?? row.provider, isUnheard });
   return failure.outcome;
 }
 
@@ -239,6 +240,7 @@ async function sealRenewed(
     data_key_id: key.id,
     credential: newCredential,
     credential_id: await credentialId(services, row.provider, stands),
+    client_id: clientIdOf(services.env, provider),
     scopes: told ?? null,
     missing_scopes: told ? missingScopes(provider, { scopes: told, missing: [] }) : null,
     refresh_token: newRefreshToken,

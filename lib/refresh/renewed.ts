@@ -7,6 +7,7 @@ import { endsTokens } from '../grants/revocable.ts';
 import { insertRevocation } from '../grants/revocation.ts';
 import { bytes, time } from '../sealed-json.ts';
 import type { Services } from '../services.ts';
+import { heardOf } from './unheard.ts';
 
 /**
  * What a refresh has brought, sealed: all that its row must be told. It can wait outside of PostgreSQL until that
@@ -27,6 +28,7 @@ export const renewed = z.object({
   data_key_id: z.guid(),
   credential: bytes,
   credential_id: z.string(),
+  client_id: z.string().nullable().default(null),
   refresh_token: bytes.nullable(),
   previous_refresh_token: bytes.nullable(),
   expires_at: time.nullable(),
@@ -58,7 +60,8 @@ export async function writeRenewed(
       update connections c set
         data_key_id = ${result.data_key_id}::uuid, credential = ${result.credential}::bytea, refresh_token = ${result.refresh_token}::bytea,
         previous_refresh_token = ${result.previous_refresh_token}::bytea, version = c.version + 1,
-        credential_id = ${result.credential_id}, scopes = coalesce(${result.scopes}::text[], c.scopes),
+        credential_id = ${result.credential_id}, client_id = coalesce(${result.client_id}, c.client_id), unheard_since = null,
+        scopes = coalesce(${result.scopes}::text[], c.scopes),
         missing_scopes = coalesce(${result.missing_scopes}::text[], c.missing_scopes),
         expires_at = ${result.expires_at}::timestamptz,
         refresh_token_expires_at = coalesce(${result.refresh_token_expires_at}::timestamptz,
@@ -71,6 +74,7 @@ export async function writeRenewed(
         and c.credential is not null and exists (select from data_keys k where k.id = ${result.data_key_id}::uuid)
       returning c.id
     ),
+    ${heardOf({ ...result, isHeard: true })},
     -- A token that would live on beside the one in its place for longer than one that is renewed in time.
     superseded as (
       ${insertRevocation({

@@ -62,6 +62,7 @@ async function statementsOfOne(): Promise<Compiled[]> {
   await claim(services, [id], { limit: 24 });
   await writeRenewed(services, {
     kind: 'renewed',
+    client_id: null,
     connection_id: id,
     user_id: id,
     brand_id: null,

@@ -60,7 +60,7 @@ test('who waits too long for a grant gives up, and it is known that nothing ran'
   await new Promise((resolve) => setTimeout(resolve, 300));
   const waiting = await failure(
     database.rows(sql`
-      with held as materialized (select * from hold_grant('slack', 'T1', null, null, null, 75))
+      with held as materialized (select * from hold_grant('slack', 'T1', null, null, null, null, 75))
       insert into things (id) select 3 from held`),
   );
   expect(waiting?.reason).toBe('postgres: 55P03');
