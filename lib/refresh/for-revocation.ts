@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
 import type { Provider, Tokens } from '../../providers/provider.ts';
-import { openCredential, openKey } from '../connections/sealed.ts';
+import { bindingOf, openCredential, openKey } from '../connections/sealed.ts';
 import { PostgresUnavailable } from '../database.ts';
 import { seal } from '../envelope.ts';
 import { credentialId } from '../grants/identity.ts';
@@ -31,19 +31,13 @@ export async function renewForRevocation(
   const outcome = await askForTokens(services, provider, { token, config: row.config, now: Date.now() });
   if (outcome.outcome === 'dead') return { is: 'over' };
   const tokens = broughtBy(provider, outcome);
-  const binding = {
-    tenantId: row.tenant_id,
-    brandId: row.brand_id,
-    userId: row.user_id,
-    connectionId: row.connection_id,
-    provider: row.provider,
-    version: row.version,
-  };
-  const credential = await seal(tokens.accessToken, key.key, key.id, { ...binding, field: 'credential' });
-  const refreshToken = await seal(tokens.refreshToken ?? token, key.key, key.id, {
-    ...binding,
-    field: 'refresh_token',
-  });
+  const credential = await seal(tokens.accessToken, key.key, key.id, bindingOf(row, 'credential'));
+  const refreshToken = await seal(
+    tokens.refreshToken ?? token,
+    key.key,
+    key.id,
+    bindingOf(row, 'refresh_token'),
+  );
   const tokenId = await credentialId(services, provider.id, tokens.accessToken);
   const expiresAt = expiryOf(tokens, true, Date.now()) ?? null;
   try {

@@ -1,7 +1,7 @@
 import type { Provider, Tokens } from '../../providers/provider.ts';
 import { clientIdOf, findClient, findProvider } from '../catalog.ts';
 import { missingScopes } from '../connections/scopes.ts';
-import { openCredential, openKey } from '../connections/sealed.ts';
+import { bindingOf, openCredential, openKey } from '../connections/sealed.ts';
 import { verify } from '../connections/verify.ts';
 import type { DataKey } from '../data-keys.ts';
 import { PostgresUnavailable } from '../database.ts';
@@ -206,16 +206,8 @@ async function sealRenewed(
   const ends = isNoLonger ? (row.expires_at ?? undefined) : expiresAt;
   const isLonger = isSignIn && !hasToken && !isNoLonger;
 
-  const binding: Omit<Binding, 'field'> = {
-    tenantId: row.tenant_id,
-    brandId: row.brand_id,
-    userId: row.user_id,
-    connectionId: row.connection_id,
-    provider: row.provider,
-    version: row.version + 1,
-  };
   const sealed = (secret: string, field: Binding['field']) =>
-    seal(secret, key.key, key.id, { ...binding, field });
+    seal(secret, key.key, key.id, { ...bindingOf(row, field), version: row.version + 1 });
   const next = replaces ? (tokens.refreshToken ?? token) : token;
   const stands = isNoLonger ? credential : tokens.accessToken;
   const everySeconds = isSignIn ? auth.refresh?.everySeconds : undefined;
