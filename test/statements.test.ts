@@ -87,6 +87,10 @@ const exemptions: readonly Exemption[] = [
     ['webhooks/registration.ts', 'with awaited as'],
   ),
   ...exempt(
+    'Whoever asks proves to live on the very grant, of which one that has lost its owner may have the newest tokens until its end.',
+    ['refresh/follow.ts', 'with standing as'],
+  ),
+  ...exempt(
     'Guarded by the version that a reading that asked has given; who tells of its event asks again.',
     ['connections/retest.ts', 'with before as'],
   ),
@@ -100,6 +104,10 @@ const exemptions: readonly Exemption[] = [
     'What a refresh has brought under a claim that asked is kept, whoever is gone since: the sweep ends the grant with the newest token. Others are only made due.',
     ['refresh/renewed.ts', 'with written as'],
   ),
+  ...exempt('What may have been lost of a grant is so for all who are on it, whoever is gone.', [
+    'refresh/unheard.ts',
+    'with theirs as',
+  ]),
   ...exempt('The row of a grant is needed for as long as one that has lost its owner is not ended.', [
     'sweep.ts',
     'grants_over as',
@@ -123,6 +131,8 @@ const exemptions: readonly Exemption[] = [
   ...exempt(
     OPERATOR,
     ['keys/destroy.ts', 'with gone as'],
+    ['keys/destroy.ts', 'select c.id from connections c'],
+    ['keys/destroy.ts', 'with dead as'],
     ['keys/generations.ts', 'delete from data_keys k'],
     ['keys/retired-rows.ts', 'connections t'],
     ['keys/retired-rows.ts', 'webhooks t'],

@@ -20,6 +20,8 @@ export function deathTables(from: RawBuilder<unknown>, reason: RawBuilder<DeathR
   return sql`
     unrouted as (
       update webhooks w set routes = '{}', lease_id = null,
+        -- What was under way may have been made all the same, and is to be taken away one day.
+        status = case when w.lease_id is not null then 'failed' else w.status end,
         past_routes = array(select unnest(w.past_routes) union select unnest(w.routes))
       from ${from} d where w.connection_id = d.id
     ),

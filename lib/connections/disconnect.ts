@@ -12,6 +12,7 @@ import {
 } from '../grants/revocation.ts';
 import { announce, notice, toldBy, type WithNotices } from '../notices.ts';
 import { Problem } from '../problem.ts';
+import { sendRevocations } from '../queue.ts';
 import type { Services } from '../services.ts';
 import { mayBeRegistered } from '../webhooks/unregister.ts';
 import { ownerOf } from './living.ts';
@@ -58,35 +59,40 @@ export async function disconnect(
 }
 
 /**
- * Ends a connection whose owner is not there any more, in the same way; undefined where that is not so, or it has ended
- * by now.
+ * Ends a connection whose owner is not there any more, in the same way, but for its grant: the queue does that, so that
+ * a provider that is slow holds up no other's. Whether it was so, and had not ended before.
  */
-export async function disconnectLost(
-  services: Services,
-  provider: Provider,
-  id: string,
-): Promise<RevocationOutcome | undefined> {
+export async function disconnectLost(services: Services, provider: Provider, id: string): Promise<boolean> {
   const rows = await services.postgres.rows(sql<EndedRow>`
     with own as (
       select c.*, owner.loss from connections c ${ownerOf('c')}
       where c.id = ${id}::uuid and c.status <> 'disconnected' and owner.loss is not null
       for update of c
     ),
-    ${endingTables(provider)}
+    ${endingTables(provider, { isLater: true })}
     select ${endingColumns} from (values (1)) as one (n) ${endingJoins}`);
-  return rows[0]?.ended ? finish(services, rows[0]) : undefined;
+  const [row] = rows;
+  if (!row?.ended) return false;
+  await Promise.all([
+    announce(services, row),
+    // What the queue does not take, or is not due yet, the cron finds.
+    row.id === null ? undefined : sendRevocations(services, [row.id]).catch(() => undefined),
+  ]);
+  return true;
 }
 
-/** SQL: what is done with the row in `own`, whose column `loss` says why. */
-function endingTables(provider: Provider): RawBuilder<unknown> {
+/** SQL: what is done with the row in `own`, whose column `loss` says why; `isLater` leaves its grant to the queue. */
+function endingTables(provider: Provider, { isLater = false } = {}): RawBuilder<unknown> {
   // Known beforehand, so that a repeat after a lost answer finds what its first run has done.
   const [endingId, revocationId] = [uuidv7(), uuidv7()];
   const revocable = isRevocable(provider, sql`own.config`);
   const canEnd = 'grant' in provider.revocation;
+  const isNow = sql`(c.registering_until is null and ${!isLater})`;
+  const firstAttempt = isLater ? 0 : FIRST_ATTEMPT_SECONDS;
   return sql`
     -- The connection; or what an earlier run of this very statement has queued of it, when its answer was lost.
     leaving as (
-      select own.id, own.provider, own.grant_id, own.client_id, own.credential_id, ${revocable} and not exists (
+      select own.id, own.provider, own.grant_id, own.client_id, own.credential_id, ${revocable} and ${!isLater} and not exists (
         select from webhooks w where w.connection_id = own.id and ${isBeingRegistered}
       ) as is_ended_now
       from own
@@ -132,9 +138,9 @@ function endingTables(provider: Provider): RawBuilder<unknown> {
           )`,
         // A key that tokens are made from need not be kept to end them.
         keepsRefreshToken: provider.auth.type === 'oauth',
-        underWay: sql`case when c.registering_until is null then now() + make_interval(secs => ${ATTEMPT_SECONDS}) end`,
-        attempts: sql`case when c.registering_until is null then 1 else 0 end`,
-        due: sql`coalesce(c.registering_until, now() + make_interval(secs => ${FIRST_ATTEMPT_SECONDS}))`,
+        underWay: sql`case when ${isNow} then now() + make_interval(secs => ${ATTEMPT_SECONDS}) end`,
+        attempts: sql`case when ${isNow} then 1 else 0 end`,
+        due: sql`coalesce(c.registering_until, now() + make_interval(secs => ${firstAttempt}))`,
         // Its own row in webhooks tells of them.
         registered: sql`case when not c.is_told then '[]'::jsonb end`,
       })}

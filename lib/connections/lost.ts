@@ -28,7 +28,9 @@ export async function endLost(services: Services): Promise<Record<string, number
   let reached = mark?.reached ?? NIL;
   for (let part = 0; part < PARTS && Date.now() < until; part += 1) {
     const { lost, last } = await findLost(services, reached);
-    await endAll(services, lost, counts);
+    await endAll(services, lost, counts, until);
+    // The rest of the part is looked at again.
+    if (Date.now() >= until) break;
     reached = last ?? NIL;
     if (last === undefined) break;
   }
@@ -46,10 +48,11 @@ async function endAll(
   services: Services,
   lost: readonly Lost[],
   counts: Record<string, number>,
+  until: number,
 ): Promise<void> {
   const waiting = [...lost];
   const work = async () => {
-    for (let row = waiting.shift(); row; row = waiting.shift()) {
+    for (let row = waiting.shift(); row && Date.now() < until; row = waiting.shift()) {
       const outcome = await endOne(services, row);
       counts[outcome] = (counts[outcome] ?? 0) + 1;
     }
@@ -57,14 +60,19 @@ async function endAll(
   await Promise.all(Array.from({ length: AT_ONCE }, work));
 }
 
-async function endOne(services: Services, { id, provider: providerId }: Lost): Promise<'ended' | 'left'> {
+async function endOne(
+  services: Services,
+  { id, provider: providerId }: Lost,
+): Promise<'ended' | 'left' | 'fault'> {
   const provider = findProvider(services.env, providerId);
   if (!provider) return 'left';
   try {
     return (await disconnectLost(services, provider, id)) ? 'ended' : 'left';
   } catch (error) {
-    if (!(error instanceof Problem)) throw error;
-    return 'left';
+    if (error instanceof Problem) return 'left';
+    const about = { provider_id: providerId, connection_id: id };
+    console.error(JSON.stringify({ level: 'error', event: 'lost_fault', ...about }));
+    return 'fault';
   }
 }
 
@@ -74,8 +82,9 @@ interface Lost {
 }
 
 /**
- * What has lost its owner in the part of all connections behind an id; and the last id of it where there are more. Of the
- * others it is written down whose they are by now: their end is told there, when nobody's they are.
+ * What has lost its owner in the part of all connections behind an id; and the last id of it where there are more. It is
+ * written down of all whose they are by now, be it the team that their brand has gone to without them: their end is told
+ * there, when nobody's they are.
  */
 async function findLost(
   { postgres }: Services,
@@ -89,7 +98,7 @@ async function findLost(
     ),
     moved as (
       update connections c set heard_by = owner.tenant_id from part ${ownerOf('part')}
-      where c.id = part.id and owner.loss is null and owner.tenant_id <> part.heard_by
+      where c.id = part.id and owner.tenant_id <> part.heard_by
     )
     select part.id, part.provider, false as is_last from part ${ownerOf('part')}
     where part.status <> 'disconnected' and owner.loss is not null

@@ -14,6 +14,8 @@ import { waitAfter } from './schedule.ts';
 const AT_ONCE = 5;
 /** Longer than telling it takes; who vanishes meanwhile has it told again. */
 const LEASE_SECONDS = 30;
+/** Longer after it was claimed, whose an event is may have changed: it is asked again. */
+const FRESH_MS = 3_000;
 /** Sooner than this, a message says when it is due; later, the cron finds it. */
 const SOON = 60;
 
@@ -33,10 +35,14 @@ type Claimed = EventRow &
  */
 export async function deliver(services: Services, ids: readonly string[]): Promise<Record<string, number>> {
   const waiting = await claim(services, ids);
+  const claimedAt = Date.now();
   const counts: Record<string, number> = {};
   const work = async () => {
     for (let row = waiting.shift(); row; row = waiting.shift()) {
-      const outcome = await deliverOne(services, row);
+      const isFresh = Date.now() - claimedAt < FRESH_MS;
+      const outcome = isFresh
+        ? await deliverOne(services, row)
+        : await goOn(services, row).catch(() => 'failed');
       counts[outcome] = (counts[outcome] ?? 0) + 1;
     }
   };
@@ -82,7 +88,10 @@ async function claim({ postgres }: Services, ids: readonly string[]): Promise<Cl
     ${ownerOf('e')}
     -- Whose it is now. Of what is nobody's any more the end is told to the team that it was last known to be of.
     cross join lateral (
-      select coalesce(owner.tenant_id, (select t.id from teams t where t.id = e.tenant_id)) as by
+      select coalesce(owner.tenant_id, (
+        select t.id from teams t
+        where t.id = coalesce((select c.heard_by from connections c where c.id = e.connection_id), e.tenant_id)
+      )) as by
     ) heard
     left join agents a on a.tenant_id = heard.by
     left join data_keys k on k.id = a.data_key_id
@@ -137,7 +146,7 @@ async function failed(services: Services, row: Claimed, reason: string): Promise
   return 'failed';
 }
 
-/** What is under way is no failure. */
+/** What is under way, or has not been begun, is no failure. */
 async function goOn(services: Services, row: Claimed): Promise<string> {
   await services.postgres.rows(sql`
     update events set attempts = attempts - 1, lease_id = null, next_attempt_at = now()

@@ -45,7 +45,7 @@ async function followOwners({ postgres }: Services): Promise<void> {
     ),
     moved as (
       update events e set tenant_id = owner.tenant_id from part ${ownerOf('part')}
-      where e.id = part.id and owner.loss is null and owner.tenant_id <> part.tenant_id
+      where e.id = part.id and owner.tenant_id <> part.tenant_id
     )
     insert into marks (name, at, reached)
     select ${MARK}, now(), case when (select count(*) from part) = ${PER_FIRING}

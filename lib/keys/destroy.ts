@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { NotDone, type Tools } from '../command-tools.ts';
+import { deathSets, deathTables } from '../connections/death.ts';
 import { ownerOf } from '../connections/living.ts';
 
 interface Doomed {
@@ -25,7 +26,7 @@ export async function destroy(
       (select count(*) from connections where data_key_id in (select id from keys))::integer as connections,
       (select count(*) from connections c ${ownerOf('c')}
        where c.data_key_id in (select id from keys) and c.status = 'connected'
-         and owner.tenant_id <> ${tenantId}::uuid)::integer as living_elsewhere,
+         and owner.loss is null and owner.tenant_id <> ${tenantId}::uuid)::integer as living_elsewhere,
       (select count(*) from revocations where data_key_id in (select id from keys))::integer as pending_revocations`);
   if (!doomed || doomed.data_keys === 0) {
     throw new NotDone(`${tenantId} has no data keys: the id is another, or they are destroyed already.`);
@@ -36,6 +37,7 @@ export async function destroy(
       'Nothing was destroyed. Disconnect first what is to end at the platforms; then run it again with --yes. There is no way back.',
     );
   }
+  await endConnections(postgres, tenantId);
   await postgres.rows(sql`
     with gone as (delete from data_keys where tenant_id = ${tenantId}::uuid returning id)
     insert into audit_log (tenant_id, user_id, brand_id, connection_id, provider, action)
@@ -46,4 +48,25 @@ export async function destroy(
     tenant_id: tenantId,
     note: 'Nobody reads these secrets from now on. Unwrapped keys stay in memory for up to five minutes; backups of the database hold the wrapped ones for as long as they are kept.',
   });
+}
+
+/**
+ * Nobody can use what these keys have sealed, wherever it lives by now: it needs a person, who is told, and is in the way
+ * of nobody else's end of its grant.
+ */
+async function endConnections(postgres: Tools['postgres'], tenantId: string): Promise<void> {
+  const message = 'The keys that had sealed this access were destroyed. Connect again.';
+  const ofThese = sql`c.status = 'connected'
+    and c.data_key_id in (select k.id from data_keys k where k.tenant_id = ${tenantId}::uuid)`;
+  const connections = await postgres.rows(sql<{ id: string }>`
+    select c.id from connections c where ${ofThese}`);
+  for (const { id } of connections) {
+    await postgres.rows(sql`
+      with dead as (
+        update connections c set ${deathSets({ code: 'invalid_credential', message })}
+        where c.id = ${id}::uuid and ${ofThese} returning c.*
+      ),
+      ${deathTables(sql`dead`, sql`'ended'`)}
+      select id from dead`);
+  }
 }

@@ -13,8 +13,8 @@ import { strict } from './unheard.ts';
 export const LEASE_SECONDS = 60;
 export const LEASE_RESERVE_MS = 30_000;
 
-/** As long as it may take until what has lost its owner is ended. */
-const LOST_SECONDS = 600;
+/** What has lost its owner is soon ended, or its owner has come back. */
+const LOST_SECONDS = 60;
 
 /** How long what a vanished holder may have left in the queue is waited for, where a token cannot be asked twice. */
 const SETTLING_SECONDS = 120;
@@ -111,6 +111,18 @@ export async function claim(
     claimed: { at: claimed_at, askedAt: asked },
     leaseEnds: asked + LEASE_SECONDS * 1000,
   }));
+}
+
+/** Longer after it was claimed, whose a connection is may have changed. */
+const FRESH_MS = 3_000;
+
+/** Whether whoever has claimed a connection may use it still: its owner may have left while it waited for its turn. */
+export async function isStillOurs({ postgres }: Services, row: Claimed): Promise<boolean> {
+  if (Date.now() < row.leaseEnds - LEASE_SECONDS * 1000 + FRESH_MS) return true;
+  const rows = await postgres.rows(sql`
+    select c.id from connections c
+    where c.id = ${row.connection_id}::uuid and c.lease_id = ${row.lease_id}::uuid and ${isOwned('c')}`);
+  return rows.length > 0;
 }
 
 /** SQL: whether a connection `c` waits until the provider takes requests for it again. */

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { soon } from '../connections/check-times.ts';
 import { isLiving } from '../connections/living.ts';
 import type { Services } from '../services.ts';
 
@@ -35,18 +36,18 @@ export async function noticeAbsence({ postgres }: Services): Promise<void> {
 export async function dueWebhooks({ postgres }: Services, limit: number): Promise<string[]> {
   const rows = await postgres.rows(sql<{ connection_id: string }>`
     with due as (
-      select w.connection_id, w.check_at, c.id is not null as is_live
-      from webhooks w left join connections c on c.id = w.connection_id and ${isLiving('c')}
+      select w.connection_id, w.check_at, c.status, coalesce(${isLiving('c')}, false) as is_live
+      from webhooks w left join connections c on c.id = w.connection_id
       where w.check_at <= now() order by w.check_at limit ${limit}
     ),
-    -- Nobody is to be told of what has ended.
+    -- Nobody is to be told of what has ended; whose owner is not there is ended soon, or they have come back by then.
     idle as (
-      update webhooks w set check_at = 'infinity', lease_id = null,
+      update webhooks w set check_at = case when due.status = 'connected' then ${soon} else 'infinity' end, lease_id = null,
         -- Whoever ends it must know that what was under way may have been made all the same.
         status = case
-          when w.lease_id is not null and exists (
+          when w.lease_id is not null and (due.status <> 'disconnected' or exists (
             select from revocations r where r.connection_id = w.connection_id
-          ) then 'failed' else w.status end
+          )) then 'failed' else w.status end
       from due where w.connection_id = due.connection_id and w.check_at = due.check_at and not due.is_live
     )
     select connection_id from due where is_live`);

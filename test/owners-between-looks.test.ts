@@ -1,0 +1,220 @@
+import { afterAll, beforeEach, expect, test } from 'vitest';
+import { newBrand, newTeam } from './chaos/owners-leave/cast.ts';
+import { quiet } from './chaos/owners-leave/quiet.ts';
+import { happen, ownAccount, ownShop } from './functions/webhooks/looked-after.ts';
+import { fireCron } from './support/cron.ts';
+import { connectByOAuth } from './support/flows.ts';
+import { run } from './support/keyed-world.ts';
+import { connect, issueKey } from './support/keys.ts';
+import { openWorld } from './support/open-world.ts';
+import { newPerson, type Person } from './support/people.ts';
+import { until } from './support/trips.ts';
+import { type Agent, startAgent } from './world/agent.ts';
+
+// What happens to connections whose owner goes, comes back or moves between two looks of the sweep.
+
+const world = await openWorld();
+const secret = `whsec_${Buffer.alloc(24, 'a team’s own').toString('base64')}`;
+const [first, second] = [await startAgent(secret), await startAgent(secret)];
+afterAll(() => Promise.all([first.close(), second.close()]));
+
+beforeEach(async () => {
+  world.reset();
+  await quiet(world);
+  for (const agent of [first, second]) agent.fail(undefined);
+});
+
+/** Two teams, each with its agent, a brand of the first, and somebody who owns what is connected there. */
+async function household({ isInBoth = false } = {}) {
+  const from = await newTeam(world, { url: first.url, secret });
+  const to = await newTeam(world, { url: second.url, secret });
+  const owner = await newPerson(world, { teams: isInBoth ? [from, to] : [from] });
+  return { owner, brand: await newBrand(world, from), from, to };
+}
+
+async function withShop({ at }: Person, shop: string, brand?: string): Promise<string> {
+  const reply = await connectByOAuth(at, 'shopify', { ...(brand && { brand }), query: { shop } });
+  expect(reply.status, reply.text).toBe(200);
+  await quiet(world);
+  return String(reply.body.id);
+}
+
+const moveTo = (brand: string, team: string) =>
+  world.sql('update brands set team_id = $2 where id = $1', [brand, team]);
+const remove = (brand: string) => world.sql('delete from brands where id = $1', [brand]);
+
+/** The next firing’s look is at other connections: there are many. */
+const lookElsewhere = () =>
+  world.sql(
+    `insert into marks (name, at, reached) values ('lost', now(), 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+     on conflict (name) do update set reached = excluded.reached`,
+  );
+
+async function minutesPass(count: number): Promise<void> {
+  for (let minute = 0; minute < count; minute += 1) {
+    await fireCron(world);
+    await quiet(world);
+  }
+}
+
+const endsTold = ({ deliveries }: Agent, id: string) =>
+  deliveries
+    .map(({ body }) => body as { type: string; connection_id: string; data: { reason: string } })
+    .filter((body) => body.connection_id === id && body.type === 'connection.disconnected')
+    .map(({ data }) => data.reason);
+
+test('an owner who is back before their connection has ended has its webhooks forgotten for good', async () => {
+  const { owner, brand, to } = await household();
+  const id = await withShop(owner, ownShop(), brand);
+  await world.sql(`update webhooks set check_at = now() - interval '1 second' where connection_id = $1`, [
+    id,
+  ]);
+  await moveTo(brand, to);
+  await lookElsewhere();
+  await minutesPass(1);
+  await world.sql('insert into team_members (team_id, user_id) values ($1, $2)', [to, owner.id]);
+  const [row] = await world.sql(
+    `select check_at <= now() + interval '1 minute' as is_soon from webhooks where connection_id = $1`,
+    [id],
+  );
+  expect(row).toEqual({ is_soon: true });
+});
+
+test('an end that waits to be told is told to the team that the brand has left, though another has it', async () => {
+  const { owner, brand, from, to } = await household({ isInBoth: true });
+  const id = await withShop(owner, ownShop(), brand);
+  first.fail('error');
+  expect((await owner.at.delete('/api/connectors/shopify', { brand })).status).toBe(200);
+  await quiet(world);
+  const later = () =>
+    world.sql(
+      `update events set next_attempt_at = now() + interval '1 hour' where connection_id = $1 and status = 'pending'`,
+      [id],
+    );
+  await later();
+  await moveTo(brand, to);
+  await minutesPass(1);
+  await later();
+  await remove(brand);
+  first.fail(undefined);
+  await world.sql(
+    `update events set next_attempt_at = now() where connection_id = $1 and status = 'pending'`,
+    [id],
+  );
+  await minutesPass(1);
+  await until(() => endsTold(second, id).length > 0 || undefined);
+  expect([endsTold(first, id), endsTold(second, id)]).toEqual([[], ['requested']]);
+  expect(from).not.toBe(to);
+});
+
+test('the end of a brand that moved to a team without its owner, and is deleted, is told to the team it left', async () => {
+  const { owner, brand, to } = await household();
+  const id = await withShop(owner, ownShop(), brand);
+  await moveTo(brand, to);
+  // Its end is written, and not told yet.
+  await world.queuesDeaf(true);
+  await fireCron(world, 'lost');
+  await remove(brand);
+  await world.queuesDeaf(false);
+  await minutesPass(1);
+  await until(() => endsTold(second, id).length > 0 || undefined);
+  expect([endsTold(first, id), endsTold(second, id)]).toEqual([[], ['membership_ended']]);
+});
+
+test('what is claimed along with events of an agent that hangs is told to a team that has lost it meanwhile', async () => {
+  const { owner, brand, to } = await household({ isInBoth: true });
+  const { accountId } = ownAccount();
+  const key = issueKey(world, 'stripe', { accountId });
+  const reply = await connect(owner.at, 'stripe', key, { brand });
+  expect(reply.status, reply.text).toBe(201);
+  const id = String(reply.body.id);
+  await quiet(world);
+  await world.queuesDeaf(true);
+  for (let at = 0; at < 10; at += 1) {
+    const payload = `{"id":"evt_${id.slice(0, 8)}${at}","object":"event","type":"invoice.created","livemode":false,"created":${Math.floor(Date.now() / 1000)},"data":{"object":{"id":"in_${at}"}}}`;
+    await happen(world, 'stripe', 'invoice.created', { account: accountId, payload, to: id });
+  }
+  const told = () =>
+    first.deliveries.filter(({ body }) => (body as { type: string }).type === 'stripe.invoice.created');
+  // The first five hang, and the others are claimed with them.
+  first.fail('hang');
+  await world.queuesDeaf(false);
+  await fireCron(world, 'events');
+  await until(() => first.attempts.size >= 5 || undefined, 20_000);
+  await moveTo(brand, to);
+  await new Promise((resolve) => setTimeout(resolve, 3_200));
+  first.fail(undefined);
+  await until(
+    async () =>
+      (
+        await world.sql(
+          `select from events where connection_id = $1 and topic is not null and status = 'delivered'`,
+          [id],
+        )
+      ).length === 10 || undefined,
+    30_000,
+  );
+  expect(told().filter(({ body }) => (body as { connection_id: string }).connection_id === id)).toEqual([]);
+}, 60_000);
+
+test('a connection that is claimed along with those of slow shops is refreshed for an owner who has left meanwhile', async () => {
+  const shops = Array.from({ length: 7 }, ownShop);
+  const people: Person[] = [];
+  for (const [at, shop] of shops.entries()) {
+    const person = await newPerson(world);
+    const id = await withShop(person, shop);
+    people.push(person);
+    await world.sql(
+      `update connections set refresh_at = now() - interval '1 hour' + $2 * interval '1 minute' where id = $1`,
+      [id, at],
+    );
+  }
+  world.gateway.reset();
+  world.gateway.misbehave({ provider: 'shopify', match: 'oauth/access_token', hold: 3_500 });
+  await fireCron(world, 'refresh');
+  await until(() => world.gateway.count('shopify', /access_token/) >= 1 || undefined);
+  await world.sql('delete from users where id = $1', [people[6]?.id]);
+  await until(
+    async () => (await world.sql(`select from connections where version > 1`)).length >= 6 || undefined,
+    20_000,
+  );
+  await quiet(world);
+  expect(world.gateway.count('shopify', new RegExp(`POST ${shops[6]}/admin/oauth/access_token`))).toBe(0);
+}, 60_000);
+
+test('what destroyed keys had sealed stays connected in the team that its brand is of by now', async () => {
+  const { owner, brand, from, to } = await household({ isInBoth: true });
+  const other = await newPerson(world);
+  const shop = ownShop();
+  const id = await withShop(owner, shop, brand);
+  await withShop(other, shop);
+  await moveTo(brand, to);
+  await minutesPass(1);
+  await run(world, ['destroy', from, '--yes']);
+  await minutesPass(1);
+  const [row] = await world.sql('select status, last_error_code from connections where id = $1', [id]);
+  expect(row).toEqual({ status: 'reauthorization_required', last_error_code: 'invalid_credential' });
+  await until(
+    () =>
+      second.deliveries.some(({ body }) => {
+        const { type, connection_id } = body as { type: string; connection_id: string };
+        return type === 'connection.reauthorization_required' && connection_id === id;
+      }) || undefined,
+  );
+  // It keeps nobody else's grant from its end, either.
+  expect((await other.at.delete('/api/connectors/shopify')).body.revocation).toBe('revoked');
+});
+
+test('who vanished while a connection that then died was given webhooks leaves them there', async () => {
+  const { owner, brand } = await household();
+  const id = await withShop(owner, ownShop(), brand);
+  await world.sql(
+    `update webhooks set registered = '[]', status = 'none', lease_id = gen_random_uuid(), check_at = now() + interval '1 minute'
+     where connection_id = $1`,
+    [id],
+  );
+  await world.sql(`update connections set reauthorize_by = now() - interval '1 second' where id = $1`, [id]);
+  await fireCron(world, 'ending');
+  const [row] = await world.sql('select status, lease_id from webhooks where connection_id = $1', [id]);
+  expect(row).toEqual({ status: 'failed', lease_id: null });
+});
