@@ -131,6 +131,8 @@ export interface Grant {
    * the refresh tokens before it away while their access tokens live on.
    */
   anotherSignIn: 'adds' | 'repeats' | 'replaces';
+  /** The account's id, where it is known before anybody has signed in. */
+  account?: (config: Config) => string;
   /** Tokens without an end that there are at most; one more silently ends another. */
   atMost?: number;
 }
@@ -479,7 +481,7 @@ const anyToken = z.object({
 });
 
 /** The tokens in an answer that is odd in another way. */
-export function broughtBy({ json }: Answer): { brought?: Tokens } {
+export function broughtBy({ json }: Pick<Answer, 'json'>): { brought?: Tokens } {
   const { data } = anyToken.safeParse(json);
   if (!data) return {};
   const { access_token: accessToken, refresh_token: refreshToken } = data;

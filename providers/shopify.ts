@@ -78,11 +78,11 @@ export const shopify = {
       bound: ['shop'],
     },
     // One pair of tokens an app and shop: https://shopify.dev/docs/apps/build/authentication-authorization/access-tokens/offline-access-tokens
-    grant: { of: 'account', anotherSignIn: 'replaces' },
+    grant: { of: 'account', anotherSignIn: 'replaces', account: shopOf },
     *exchange({ client, code, config }) {
       // Tokens that do not expire stop working for public apps on 2027-01-01.
       const result = tokens(yield tokenRequest(config, client, { code, expiring: '1' }));
-      const account = config.shop ?? '';
+      const account = shopOf(config);
       if ('tokens' in result) return { tokens: { ...result.tokens, account } };
       return result.brought ? { ...result, brought: { ...result.brought, account } } : result;
     },
@@ -179,4 +179,8 @@ function signedQuery(query: URLSearchParams): string {
   signed.delete('signature');
   signed.sort();
   return signed.toString().replaceAll('+', '%20');
+}
+
+function shopOf({ shop = '' }: Config): string {
+  return shop;
 }

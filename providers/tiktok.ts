@@ -1,10 +1,11 @@
 import * as z from 'zod';
-import { type Answer, getJson, type Provider, postJson, type TokenResult } from './provider.ts';
+import { type Answer, broughtBy, getJson, type Provider, postJson, type TokenResult } from './provider.ts';
 
 const api = 'https://business-api.tiktok.com/open_api/v1.3';
 
 /** Every answer is HTTP 200; 0 is success. */
 const envelope = z.object({ code: z.number().int(), data: z.unknown() });
+const inner = z.object({ data: z.unknown() });
 const granted = z.object({
   access_token: z.string().min(1),
   scope: z
@@ -99,6 +100,7 @@ export const tiktok = {
           { 'access-token': credential },
         ),
       ended: (answer) => [0, ...over].includes(codeOf(answer) ?? -1),
+      endedBefore: (answer) => codeOf(answer) !== 0,
     },
   },
   tools: ['reeve_ads'],
@@ -120,13 +122,14 @@ function codeOf({ json }: Answer): number | undefined {
 /** The token has no end of its own, and no refresh token beside it. */
 function tokens(answer: Answer): TokenResult {
   const body = envelope.safeParse(answer.json).data;
-  if (!body) return { unreadable: true };
+  const { brought } = broughtBy({ json: inner.safeParse(answer.json).data?.data });
+  if (!body) return { unreadable: true, ...(brought && { brought }) };
   if (limited.includes(body.code)) return { limited: undefined };
   if (ours.includes(body.code)) return { error: 'invalid_client' };
   if (spent.includes(body.code)) return { error: 'invalid_grant' };
-  if (body.code !== 0) return { error: `code_${body.code}` };
+  if (body.code !== 0) return { error: `code_${body.code}`, ...(brought && { brought }) };
   const { data } = granted.safeParse(body.data);
-  if (!data) return { unreadable: true };
+  if (!data) return { unreadable: true, ...(brought && { brought }) };
   return {
     tokens: { accessToken: data.access_token, ...(data.scope && { scopes: data.scope }) },
   };

@@ -3,9 +3,11 @@ import { aliveAt, forgetAll } from './chaos/failed-sign-ins/books.ts';
 import { quiet } from './chaos/owners-leave/quiet.ts';
 import { fireCron } from './support/cron.ts';
 import { connectByOAuth } from './support/flows.ts';
+import { connect, issueKey } from './support/keys.ts';
 import { openWorld } from './support/open-world.ts';
 import { newPerson, type Person } from './support/people.ts';
 import { until } from './support/trips.ts';
+import { endGoogleAdsGrant } from './world/providers/google-ads.ts';
 
 const world = await openWorld();
 
@@ -195,6 +197,170 @@ describe('what the provider says of a token that it has given to another client 
     expect(await disconnect(person, 'slack')).toBe('revoked');
     expect(await world.sql('select client_id from revocations')).toEqual([{ client_id: 'a former one' }]);
   });
+});
+
+test('a disconnect says revoked at TikTok for a token of a former client, which it answers by 200 and a code', async () => {
+  const { person, id } = await connected('tiktok', 'ads@kettle.example');
+  await world.sql(`update connections set client_id = 'a former one' where id = $1`, [id]);
+  world.gateway.misbehave({
+    provider: 'tiktok',
+    match: 'revoke_token|advertiser/get',
+    respond: {
+      status: 200,
+      headers: { 'content-type': 'application/json' },
+      body: '{"code":40105,"message":"Access token is incorrect or has been revoked","data":{}}',
+    },
+  });
+  const logs = world.logs.length;
+  expect(await disconnect(person, 'tiktok')).toBe('unsupported');
+  expect([await endsOf(id), loudSince(logs)]).toEqual([['nothing_to_end'], 1]);
+});
+
+describe('a sign-in whose exchange got no answer', () => {
+  const unheardSince = (logs: number) =>
+    world.logs.slice(logs).filter((line) => line.includes('"event":"tokens_unheard"')).length;
+
+  test.each([
+    { what: 'in time', fault: { drop: 'after' as const }, loud: 1 },
+    { what: 'but by what stands before GitHub', fault: { respond: { status: 502 } }, loud: 1 },
+    {
+      what: 'that could be read',
+      fault: { respond: { status: 200, headers: { 'content-type': 'text/html' }, body: '<p>' } },
+      loud: 1,
+    },
+    {
+      what: 'but a refusal, is no news',
+      fault: {
+        respond: {
+          status: 200,
+          headers: { 'content-type': 'application/json' },
+          body: '{"error":"bad_verification_code"}',
+        },
+      },
+      loud: 0,
+    },
+  ])('$what, leaves what it may have brought without a word', async ({ fault, loud }) => {
+    const person = await newPerson(world);
+    const logs = world.logs.length;
+    world.gateway.misbehave({ provider: 'github', match: 'access_token', times: 1, ...fault });
+    const reply = await connectByOAuth(person.at, 'github', { account: 'octocat' });
+    expect(reply.status).toBe(reply.body.code === 'provider_timeout' ? 504 : 502);
+    expect(unheardSince(logs)).toBe(loud);
+  });
+
+  test('takes a shop’s refresh token away from who lives there, whose disconnect then says revoked', async () => {
+    const { person, id } = await connected('shopify', '');
+    world.gateway.misbehave({ provider: 'shopify', match: 'oauth/access_token', times: 1, drop: 'after' });
+    await connectByOAuth((await newPerson(world)).at, 'shopify');
+    expect(await refreshed(id)).toMatchObject({ status: 'reauthorization_required' });
+    await world.sql(`update connections set expires_at = now() - interval '1 hour' where id = $1`, [id]);
+    expect(await disconnect(person, 'shopify')).toBe('unsupported');
+    expect(await endsOf(id)).toEqual(['nothing_to_end']);
+  });
+});
+
+describe('a token of Zendesk’s that nobody holds', () => {
+  const withZendesk = async () => {
+    const person = await newPerson(world);
+    const reply = await connect(person.at, 'zendesk', issueKey(world, 'zendesk', { kind: 'oauth_client' }));
+    expect(reply.status, reply.text).toBe(201);
+    await quiet(world);
+    return { person, id: String(reply.body.id) };
+  };
+
+  test('is left without a word by a renewal that got no answer', async () => {
+    const { id } = await withZendesk();
+    world.gateway.misbehave({ provider: 'zendesk', match: 'oauth/tokens', times: 1, drop: 'after' });
+    const logs = world.logs.length;
+    await refreshed(id);
+    const loud = world.logs.slice(logs).filter((line) => line.includes('"event":"tokens_unheard"'));
+    expect(loud).toHaveLength(1);
+    expect(loud[0]).toContain(id);
+  });
+
+  test('is left by an odd answer to the test of a key that had been refused', async () => {
+    const { person, id } = await withZendesk();
+    await world.sql(
+      `update connections set status = 'reauthorization_required', refresh_at = null,
+         last_error_code = 'invalid_credential' where id = $1`,
+      [id],
+    );
+    world.gateway.misbehave({
+      provider: 'zendesk',
+      match: 'oauth/tokens',
+      times: 1,
+      respond: {
+        status: 200,
+        headers: { 'content-type': 'application/json' },
+        body: '{"access_token":"nobody-s-own","token_type":"mac","expires_in":86400}',
+      },
+    });
+    const before = world.gateway.count('zendesk', /^DELETE .*oauth\/tokens/);
+    expect((await person.at.post('/api/connectors/zendesk/test')).body.code).toBe('provider_error');
+    await until(() => world.gateway.count('zendesk', /^DELETE .*oauth\/tokens/) > before || undefined);
+  });
+});
+
+test('a token that TikTok gives in an answer of another form is dropped, and lives on for ever', async () => {
+  const person = await newPerson(world);
+  world.gateway.misbehave({
+    provider: 'tiktok',
+    match: 'oauth2/access_token',
+    times: 1,
+    respond: {
+      status: 200,
+      headers: { 'content-type': 'application/json' },
+      body: '{"code":"0","message":"OK","data":{"access_token":"nobody-s-own","scope":[4]}}',
+    },
+  });
+  expect((await connectByOAuth(person.at, 'tiktok')).body.code).toBe('provider_error');
+  await until(() => world.gateway.count('tiktok', /revoke_token/) > 0 || undefined);
+});
+
+test('who signs in while nobody knows whether the grant has ended is kept with a token that has ended with it', async () => {
+  world.store('github').delete('settings.expiring');
+  const [first, second] = [await connected('github', 'octocat'), await newPerson(world)];
+  // Theirs has come before the end, and is asked about.
+  world.gateway.misbehave({ provider: 'github', match: '^GET .*/user', times: 1, hold: 800 });
+  world.gateway.misbehave({ provider: 'github', match: '^DELETE', times: 1, drop: 'after' });
+  world.gateway.calls.length = 0;
+  const signingIn = connectByOAuth(second.at, 'github', { account: 'octocat' });
+  await until(() => world.gateway.count('github', /^GET .*\/user/) > 0 || undefined);
+  expect(await disconnect(first.person, 'github')).toBe('pending');
+  const reply = await signingIn;
+  expect([reply.status, reply.body.code]).toEqual([409, 'in_progress']);
+  await world.sql(`update grants set ending_until = now() - interval '1 second'`);
+  const again = await connectByOAuth(second.at, 'github', { account: 'octocat' });
+  expect(again.status, again.text).toBe(200);
+  await workedOff();
+  expect((await second.at.post('/api/connectors/github/test')).body.status).toBe('connected');
+});
+
+test('a disconnect says revoked while another token of the grant is on its way to its end', async () => {
+  const { person } = await connected('google_ads', 'ada@acme.example');
+  endGoogleAdsGrant(world.store('google_ads'), 'ada@acme.example');
+  world.gateway.misbehave({ provider: 'google_ads', match: 'googleads|revoke', respond: { status: 503 } });
+  await connectByOAuth((await newPerson(world)).at, 'google_ads', { account: 'ada@acme.example' });
+  await quiet(world);
+  world.gateway.reset();
+  // As where an attempt to end another’s has failed once, or their sign-in is at its probe.
+  await world.sql(
+    `update revocations set give_up_at = now() + interval '24 hours', next_attempt_at = now() + interval '1 minute'`,
+  );
+  expect(await disconnect(person, 'google_ads')).toBe('pending');
+  await workedOff();
+  expect(aliveAt(world, 'google_ads')).toEqual([]);
+});
+
+test('a key that was pasted under another GRANT_KEY is known under today’s within a day', async () => {
+  const person = await newPerson(world);
+  const reply = await connect(person.at, 'vercel', issueKey(world, 'vercel'));
+  const id = String(reply.body.id);
+  const { grant_id, credential_id } = await rowOf(id);
+  await world.sql(`update connections set grant_id = 'former', credential_id = 'former', check_at = now()`);
+  await fireCron(world, 'check');
+  await until(async () => (await rowOf(id)).grant_id !== 'former' || undefined);
+  expect(await rowOf(id)).toMatchObject({ grant_id, credential_id });
 });
 
 test('a disconnect says revoked where the provider goes on taking the token for what it may not do', async () => {

@@ -9,7 +9,7 @@ import { grantOfKey } from '../grants/identity.ts';
 import { KEPT_WITHIN_SECONDS, letGo, sealObtained, writeObtained } from '../grants/obtained.ts';
 import type { Obtained } from '../grants/obtained-message.ts';
 import { endsTokens } from '../grants/revocable.ts';
-import { notDiscarded } from '../grants/revocation.ts';
+import { notDiscarded, notHeard } from '../grants/revocation.ts';
 import { TokenProblem } from '../oauth/token-request.ts';
 import { Problem } from '../problem.ts';
 import { sendObtained } from '../queue.ts';
@@ -135,6 +135,7 @@ async function exchangeKey(
     const obtained = await hold({ accessToken, ...(expiresIn !== undefined && { expiresIn }) });
     return { tokens, obtained, sealing };
   } catch (error) {
+    if (error instanceof TokenProblem && error.isUnheard) notHeard(provider.id, undefined);
     if (error instanceof TokenProblem && error.brought)
       await discard(services, provider, await hold(error.brought));
     throw error;

@@ -2,9 +2,12 @@ import { type RawBuilder, sql } from 'kysely';
 import type { Config, Provider } from '../../providers/provider.ts';
 import { type Caller, callerTables, requireScope, type ScopeRow, scopeColumns } from '../access.ts';
 import { requireClient } from '../catalog.ts';
+import { credentialId, isKnownByCredential } from '../grants/identity.ts';
 import { letGo, park, sealObtained } from '../grants/obtained.ts';
 import { endsTokens } from '../grants/revocable.ts';
+import { notHeard } from '../grants/revocation.ts';
 import { announce, type DeathReason, notice, toldBy, type WithNotices } from '../notices.ts';
+import { TokenProblem } from '../oauth/token-request.ts';
 import { Problem } from '../problem.ts';
 import { sendObtained } from '../queue.ts';
 import { freshen, type Used } from '../refresh/on-demand.ts';
@@ -12,7 +15,7 @@ import { isRenewable } from '../refresh/outcome.ts';
 import type { Services } from '../services.ts';
 import { afterRevival, nextCheck } from './check-times.ts';
 import { deathSets, deathTables } from './death.ts';
-import { type KeyTokens, tokensOfKey } from './key-grant.ts';
+import { tokensOfKey } from './key-grant.ts';
 import { isOwned } from './living.ts';
 import { type ConnectionRow, connectionColumns } from './row.ts';
 import { missingScopes } from './scopes.ts';
@@ -22,7 +25,7 @@ import { type Verified, verify } from './verify.ts';
 
 /** The provider's word on a credential. */
 type Outcome =
-  | { finding: 'works'; verified: Verified }
+  | { finding: 'works'; verified: Verified; credentialId: string }
   /** It is taken, and may not do what is needed: that says nothing of whether it lives. */
   | { finding: 'lacking'; message: string }
   | { finding: 'dead'; reason: DeathReason & ('invalid_credential' | 'account_mismatch'); message: string };
@@ -74,7 +77,8 @@ async function retestOnce(
     // The provider has just said so, and there is nothing to ask.
     if (sealed.status !== 'connected') return standing(services, sealed.connection_id);
   }
-  if (isOver(provider, sealed) || (await isKeyOver(services, provider, sealed))) {
+  const isUnreadable = sealed.key_id === null && sealed.status !== 'connected';
+  if (isUnreadable || isOver(provider, sealed) || (await isKeyOver(services, provider, sealed))) {
     return standing(services, sealed.connection_id);
   }
 
@@ -140,6 +144,8 @@ function setsOf(provider: Provider, sealed: TestedRow, outcome: Outcome): RawBui
       last_error_at = case when c.status = 'connected' then now() else c.last_error_at end, updated_at = now()`;
   }
   const { verified } = outcome;
+  // Known by the hash under today's GRANT_KEY again.
+  const grantId = isKnownByCredential(provider) ? outcome.credentialId : null;
   const canRenew = isRenewable(provider, sealed.refresh_token !== null);
   const dueAgain = sql`case when before.status <> 'connected' and ${canRenew} then now() else c.refresh_at end`;
   const scopes = verified.scopes ?? sealed.scopes;
@@ -147,7 +153,7 @@ function setsOf(provider: Provider, sealed: TestedRow, outcome: Outcome): RawBui
     status = 'connected', check_at = case when ${dueAgain} is null then case when before.status <> 'connected' then ${afterRevival} else ${nextCheck} end end, account_name = coalesce(${verified.account.name}, c.account_name),
     scopes = coalesce(${verified.scopes ?? null}::text[], c.scopes),
     missing_scopes = ${missingScopes(provider, { ...verified, scopes })}::text[],
-    refresh_at = ${dueAgain},
+    refresh_at = ${dueAgain}, credential_id = ${outcome.credentialId}, grant_id = coalesce(${grantId}, c.grant_id),
     failures = case when before.status <> 'connected' then 0 else c.failures end,
     last_error_code = null, last_error_message = null, last_error_at = null,
     -- What works past the end that we have reckoned has another, which nobody tells.
@@ -177,9 +183,14 @@ async function isKeyOver(services: Services, provider: Provider, tested: TestedR
   try {
     const { config } = tested;
     const tokens = await tokensOfKey(provider, auth, { key, config, now: Date.now() }, services.meter);
-    if (tokens) await discard(services, provider, tested, tokens);
+    const given = tokens && { accessToken: tokens.credential, expiresIn: tokens.expiresIn };
+    if (given) await discard(services, provider, tested, given);
     return false;
   } catch (error) {
+    if (error instanceof TokenProblem && error.brought)
+      await discard(services, provider, tested, error.brought);
+    if (error instanceof TokenProblem && error.isUnheard && endsTokens(provider))
+      notHeard(provider.id, tested.connection_id);
     if (error instanceof Problem && error.code === 'invalid_credential') return true;
     throw error;
   }
@@ -189,7 +200,7 @@ async function discard(
   services: Services,
   provider: Provider,
   tested: TestedRow,
-  { credential: accessToken, expiresIn }: KeyTokens,
+  { accessToken, expiresIn }: { accessToken: string; expiresIn?: number | undefined },
 ): Promise<void> {
   if (!endsTokens(provider)) return;
   const sealed = await sealObtained(
@@ -258,7 +269,10 @@ async function outcomeOf(services: Services, provider: Provider, sealed: TestedR
   };
   try {
     const verified = await verify(provider, access, services.meter);
-    if (verified.account.id === access.pinned) return { finding: 'works', verified };
+    if (verified.account.id === access.pinned) {
+      const known = await credentialId(services, provider.id, access.credential);
+      return { finding: 'works', verified, credentialId: known };
+    }
     const message = `The credential now speaks for another ${provider.name} account. Connect again.`;
     return { finding: 'dead', reason: 'account_mismatch', message };
   } catch (error) {

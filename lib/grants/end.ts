@@ -140,8 +140,14 @@ async function endKnown(
     return { failed: 'webhooks_not_removed' };
   }
   if (!ending) return outcome;
-  const answer = await send(ending.request(access), services.meter);
-  if (!ending.ended(answer)) return { failed: `status_${answer.status}` };
+  const answer = await send(ending.request(access), services.meter).catch((error: unknown) => {
+    if (error instanceof OutboundError) return error;
+    throw error;
+  });
+  if (answer instanceof OutboundError) return { failed: answer.failure, mayBeOver: outcome === 'grant' };
+  if (!ending.ended(answer)) {
+    return { failed: `status_${answer.status}`, mayBeOver: outcome === 'grant' && answer.status >= 500 };
+  }
   if (ending.endedBefore?.(answer) ?? answer.status >= 300) return overBefore(client, row, outcome);
   // Asking with tokens that are refused, time and again, would have GitHub refuse the good ones for a while.
   if (

@@ -27,6 +27,11 @@ export async function grantOfToken(
   return account;
 }
 
+/** Whether a grant is the very credential that its connection makes calls with, and has its id. */
+export function isKnownByCredential({ auth }: Provider): boolean {
+  return auth.type === 'oauth' ? auth.grant.of === 'token' : auth.grant === undefined;
+}
+
 /** The identity of the grant that a pasted key is: the key's own. */
 export function grantOfKey(services: Services, providerId: string, key: string): Promise<string> {
   return credentialId(services, providerId, key);

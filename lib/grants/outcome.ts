@@ -20,7 +20,10 @@ export type Ended =
   | 'pending';
 
 /** The same as it is written down; why it is tried again is for the operator. */
-export type Outcome = Exclude<Ended, 'pending'> | { failed: string };
+export type Outcome =
+  | Exclude<Ended, 'pending'>
+  /** The grant `mayBeOver` where the provider was asked to end it, and has not said whether it has. */
+  | { failed: string; mayBeOver?: boolean };
 
 const ACTIONS = {
   grant: 'revoked',
@@ -32,8 +35,8 @@ const ACTIONS = {
 
 /**
  * Writes down what came of a row of `revocations`: it goes, waits or is tried again, and its grant is free or over. How
- * many rows are due at once with that: those that have waited for the grant's end, or itself where nobody lives on the
- * grant by now.
+ * many rows of the grant are to be ended yet: where this one was found gone, those beside it, of which those that have
+ * waited for the grant's end are due at once; where nobody lives on the grant by now, itself.
  */
 export async function writeOutcome(
   { postgres }: Services,
@@ -52,7 +55,9 @@ export async function writeOutcome(
           end,
           give_up_at = least(give_up_at, now() + interval '24 hours')
         where id = ${row.id}::uuid returning provider, grant_id
-      ) ${free}`);
+      )
+      -- Whoever signs in while that is not known comes back in a moment: their tokens may end with it.
+      ${free} and ${!outcome.mayBeOver}`);
     return 0;
   }
   if (outcome === 'waits') {
@@ -104,7 +109,6 @@ export async function writeOutcome(
       update revocations r set next_attempt_at = now() from row
       where ${outcome === 'gone'} and row.provider = r.provider and row.grant_id = r.grant_id
         and r.give_up_at = 'infinity' and r.id <> row.id
-      returning r.id
     ),
     audit as (
       insert into audit_log (tenant_id, user_id, brand_id, connection_id, provider, action, detail)
@@ -112,6 +116,8 @@ export async function writeOutcome(
         jsonb_build_object('account_id', account_id)
       from row
     )
-    select count(*)::integer as waiting from due`);
+    select case when ${outcome === 'gone'} then count(*) else 0 end::integer as waiting
+    from revocations r join row on row.provider = r.provider and row.grant_id = r.grant_id
+    where r.id <> row.id and r.client_id is not distinct from row.client_id`);
   return written?.waiting ?? 0;
 }

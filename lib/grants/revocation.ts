@@ -175,6 +175,18 @@ export async function dueRevocations({ postgres }: Services, limit: number): Pro
   return rows.filter((row) => !row.given_up).map((row) => row.id);
 }
 
+/** The loud line of a request for tokens that may have brought some, of which nobody has heard. */
+export function notHeard(provider: string, connectionId: string | undefined): void {
+  console.error(
+    JSON.stringify({
+      level: 'error',
+      event: 'tokens_unheard',
+      provider,
+      ...(connectionId !== undefined && { connection_id: connectionId }),
+    }),
+  );
+}
+
 /** The loud line of a token that lives at the provider and that nobody here can end any more. */
 export function notDiscarded(provider: string, connectionId: string | undefined): void {
   console.error(

@@ -10,9 +10,11 @@ import { PostgresUnavailable } from '../database.ts';
 import { databaseNow } from '../database-clock.ts';
 import { grantOfToken } from '../grants/identity.ts';
 import { letGo, park, sealObtained } from '../grants/obtained.ts';
-import { notDiscarded } from '../grants/revocation.ts';
+import { notDiscarded, notHeard } from '../grants/revocation.ts';
+import { Problem } from '../problem.ts';
 import { sendObtained } from '../queue.ts';
 import { dueAt, expiryOf } from '../refresh/schedule.ts';
+import { markUnheard } from '../refresh/unheard.ts';
 import type { Services } from '../services.ts';
 import { withWebhooks } from '../webhooks/registration.ts';
 import { redirectUri } from './redirect-uri.ts';
@@ -50,6 +52,7 @@ export async function complete(
   try {
     tokens = await requestTokens(provider, exchange, auth, services.meter);
   } catch (error) {
+    if (error instanceof TokenProblem && error.isUnheard) await tellUnheard(services, registered, flow);
     if (error instanceof TokenProblem && error.brought) {
       await hold(error.brought).then(
         (parked) => letGo(services, provider, parked),
@@ -92,6 +95,25 @@ export async function complete(
     throw error;
   }
   return withWebhooks(services, provider, row);
+}
+
+/**
+ * An exchange has had no answer: tokens that it may have brought are nobody's. Where that takes others' on the grant away,
+ * the provider's word that theirs are over says nothing of the grant from then on.
+ */
+async function tellUnheard(
+  services: Services,
+  { provider, auth, client }: Registered,
+  { config }: Flow,
+): Promise<void> {
+  notHeard(provider.id, undefined);
+  const { anotherSignIn, account } = auth.grant;
+  if (anotherSignIn !== 'replaces' || !account) return;
+  await markUnheard(services, { provider: provider.id, grantId: account(config), clientId: client.id }).catch(
+    (error: unknown) => {
+      if (!(error instanceof Problem)) throw error;
+    },
+  );
 }
 
 async function parkTokens(

@@ -10,14 +10,22 @@ interface TokenErrors {
   clientErrors?: readonly string[];
 }
 
-/** Tokens did not come as they must, or did and cannot be kept: `brought` lives at the provider, and is to be ended. */
+/**
+ * Tokens did not come as they must, or did and cannot be kept: `brought` lives at the provider, and is to be ended. Where
+ * it `isUnheard` there may be some of which nobody knows.
+ */
 export class TokenProblem extends Problem {
   readonly brought: Tokens | undefined;
+  readonly isUnheard: boolean;
 
-  constructor(problem: Problem, brought: Tokens | undefined) {
+  constructor(
+    problem: Problem,
+    { brought, isUnheard }: { brought?: Tokens | undefined; isUnheard: boolean },
+  ) {
     const { code, detail, errors, retryAfter, reason } = problem;
     super(code, detail, { retryAfter, ...(errors && { errors }), ...(reason !== undefined && { reason }) });
     this.brought = brought;
+    this.isUnheard = isUnheard;
   }
 }
 
@@ -32,9 +40,15 @@ export async function requestTokens(
   { dead = [], clientErrors = [] }: TokenErrors,
   meter: Meter,
 ): Promise<Tokens> {
-  const { result, answer } = await askProvider(provider, dialogue, meter);
+  const { result, answer } = await askProvider(provider, dialogue, meter).catch((error: unknown) => {
+    if (!(error instanceof Problem)) throw error;
+    throw new TokenProblem(error, { isUnheard: error.reason !== 'redirect' });
+  });
   if ('tokens' in result) return result.tokens;
-  throw new TokenProblem(refusal(provider, result, answer, { dead, clientErrors }), result.brought);
+  const { brought } = result;
+  // What stands before a provider answers for it when that is too late.
+  const isUnheard = !brought && (answer.status >= 500 || ('unreadable' in result && answer.status < 300));
+  throw new TokenProblem(refusal(provider, result, answer, { dead, clientErrors }), { brought, isUnheard });
 }
 
 function refusal(

@@ -11,7 +11,7 @@ import { sendObtained } from '../queue.ts';
 import type { Services } from '../services.ts';
 import { askForTokens, mayBeUnheard, type Outcome } from './outcome.ts';
 import { expiryOf } from './schedule.ts';
-import { REFRESH_UNHEARD } from './unheard.ts';
+import { isStrict, REFRESH_UNHEARD } from './unheard.ts';
 
 /** What there is to end a grant with: a token, or none; `over` where the provider says that the grant has ended already. */
 export type Usable = { is: 'token'; token: string } | { is: 'over' } | { is: 'none' };
@@ -77,6 +77,6 @@ function broughtBy(provider: Provider, outcome: Exclude<Outcome, { outcome: 'dea
   if (outcome.outcome === 'renewed') return outcome.tokens;
   if (outcome.outcome === 'unreadable' && outcome.brought) return outcome.brought;
   throw new Problem('provider_error', 'The grant could not be renewed.', {
-    reason: mayBeUnheard(provider, outcome) ? REFRESH_UNHEARD : `refresh_${outcome.outcome}`,
+    reason: isStrict(provider) && mayBeUnheard(outcome) ? REFRESH_UNHEARD : `refresh_${outcome.outcome}`,
   });
 }

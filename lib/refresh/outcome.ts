@@ -5,7 +5,6 @@ import { signAssertion } from '../oauth/assertion.ts';
 import { OutboundError } from '../outbound.ts';
 import { retryAfterSeconds } from '../provider-failure.ts';
 import type { Services } from '../services.ts';
-import { isStrict } from './unheard.ts';
 
 /**
  * What came of asking for another access token. The list is closed: each is told to the row, the provider's state
@@ -108,11 +107,7 @@ function read(
 }
 
 /** Whether tokens may have come of a refresh that came to nothing here, and nobody has them. */
-export function mayBeUnheard(
-  provider: Provider,
-  failure: Outcome | { outcome: 'unopenable' | 'fault' },
-): boolean {
-  if (!isStrict(provider)) return false;
+export function mayBeUnheard(failure: Outcome | { outcome: 'unopenable' | 'fault' }): boolean {
   if (failure.outcome === 'unreadable') return !failure.isRefusal && failure.brought === undefined;
   // What stands before a provider answers for it when that is too late.
   return failure.outcome === 'unknown' || failure.outcome === 'down';

@@ -8,16 +8,19 @@ import { PostgresUnavailable } from '../database.ts';
 import { databaseNow } from '../database-clock.ts';
 import { type Binding, seal } from '../envelope.ts';
 import { credentialId } from '../grants/identity.ts';
+import { endsTokens, hasOwnToken } from '../grants/revocable.ts';
+import { notHeard } from '../grants/revocation.ts';
 import { OutboundError } from '../outbound.ts';
 import { Problem } from '../problem.ts';
 import type { Services } from '../services.ts';
-import { type Claimed, LEASE_RESERVE_MS, putBack, release, undue } from './claim.ts';
+import { type Claimed, isStillOurs, LEASE_RESERVE_MS, putBack, release, undue } from './claim.ts';
 import { type Failure, writeFailure } from './failed.ts';
 import { followGrant } from './follow.ts';
 import { askForTokens, isRenewable, mayBeUnheard, type Outcome } from './outcome.ts';
 import { type Renewed, writeRenewed } from './renewed.ts';
 import { dueAt, expiryOf } from './schedule.ts';
 import { setAside, spill } from './spill.ts';
+import { isStrict } from './unheard.ts';
 
 export type Result = Failure['outcome'] | 'renewed' | 'spilled' | 'superseded' | 'released' | 'not_renewable';
 
@@ -39,7 +42,7 @@ export async function refresh(
   row: Claimed,
   onFailure: (failure: Failure) => void = () => undefined,
 ): Promise<Result> {
-  if (row.leaseEnds - Date.now() < LEASE_RESERVE_MS) {
+  if (row.leaseEnds - Date.now() < LEASE_RESERVE_MS || !(await isStillOurs(services, row))) {
     await release(services, [row]);
     return 'released';
   }
@@ -83,10 +86,13 @@ export async function refresh(
   let isFollowing = false;
   if (outcome.outcome === 'dead') {
     outcome = (await askWithPrevious(services, provider, row)) ?? outcome;
-    const tokens = outcome.outcome === 'dead' ? await followGrant(services, provider, row) : undefined;
-    if (tokens) {
-      outcome = { outcome: 'renewed', tokens };
-      isFollowing = true;
+    if (outcome.outcome === 'dead') {
+      const followed = await followGrant(services, provider, row);
+      if (followed.is === 'tokens') {
+        outcome = { outcome: 'renewed', tokens: followed.tokens };
+        isFollowing = true;
+      }
+      if (followed.is === 'unknown') outcome = { outcome: 'down', reason: 'nobody tells what to follow' };
     }
   }
   if (outcome.outcome === 'client_refused' && (await isCutOff(services, provider, row, opened))) {
@@ -178,7 +184,10 @@ async function fail(
   provider: Provider | undefined,
 ): Promise<Result> {
   onFailure(failure);
-  const isUnheard = provider !== undefined && mayBeUnheard(provider, failure);
+  const isUnheard = provider !== undefined && isStrict(provider) && mayBeUnheard(failure);
+  // Others of the same key know nothing of the token that may have come: it is nobody's until it ends.
+  const isLoose = provider !== undefined && hasOwnToken(provider) && endsTokens(provider);
+  if (isLoose && mayBeUnheard(failure)) notHeard(row.provider, row.connection_id);
   if (row.is_asked && failure.outcome !== 'dead') await putBack(services, row, isUnheard);
   else await writeFailure(services, row, failure, { name: provider?.name ?? row.provider, isUnheard });
   return failure.outcome;

@@ -75,14 +75,14 @@ export async function writeRenewed(
       returning c.id
     ),
     ${heardOf({ ...result, isHeard: true })},
-    -- A token that would live on beside the one in its place for longer than one that is renewed in time.
+    -- A token that would live on beside the one in its place.
     superseded as (
       ${insertRevocation({
         id: uuidv7(),
         from: sql`
           connections c join written on written.id = c.id
           where c.credential is not null
-            and (${isFollowing} or ${isEndedAlone} and c.expires_at > now() + interval '1 hour')`,
+            and (${isFollowing} or ${isEndedAlone} and c.expires_at > now())`,
         keepsRefreshToken: false,
         due: sql`now()`,
         registered: sql`'[]'::jsonb`,

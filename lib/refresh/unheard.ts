@@ -1,6 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import { providers } from '../../providers/index.ts';
 import type { Provider } from '../../providers/provider.ts';
+import type { Services } from '../services.ts';
 
 // A refresh token that is good for one use may be spent by a refresh whose answer nobody gets, and what that has brought
 // lives on. From then on the provider's word that the token is over says nothing of its grant.
@@ -36,6 +37,21 @@ export function heardOf(refreshed: {
         and r.grant_id = ${refreshed.grant_id} and r.connection_id = ${refreshed.connection_id}::uuid
         and r.version = ${refreshed.version}::integer
     )`;
+}
+
+/** Writes down that a sign-in which nobody has heard the end of may have taken the refresh tokens of a grant. */
+export async function markUnheard(
+  { postgres }: Services,
+  { provider, grantId, clientId }: { provider: string; grantId: string; clientId: string },
+): Promise<void> {
+  await postgres.rows(sql`
+    with theirs as (
+      update connections c set unheard_since = coalesce(c.unheard_since, now())
+      where c.provider = ${provider} and c.grant_id = ${grantId} and c.credential is not null
+        and coalesce(c.client_id, ${clientId}) = ${clientId}
+    )
+    update revocations r set unheard_since = coalesce(r.unheard_since, now())
+    where r.provider = ${provider} and r.grant_id = ${grantId} and coalesce(r.client_id, ${clientId}) = ${clientId}`);
 }
 
 /** Why an attempt to end tokens has failed that has left it so. */

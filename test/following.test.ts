@@ -1,0 +1,150 @@
+import { beforeEach, expect, test } from 'vitest';
+import { forgetAll } from './chaos/failed-sign-ins/books.ts';
+import { quiet } from './chaos/owners-leave/quiet.ts';
+import { ownShop } from './functions/webhooks/looked-after.ts';
+import { fireCron } from './support/cron.ts';
+import { connectByOAuth } from './support/flows.ts';
+import { openWorld } from './support/open-world.ts';
+import { newPerson, newTeam, type Person } from './support/people.ts';
+import { until } from './support/trips.ts';
+import { shopifyTokens } from './world/providers/shopify.ts';
+
+const world = await openWorld();
+
+beforeEach(async () => {
+  await quiet(world);
+  world.reset();
+  world.neon.faults.reset();
+  await forgetAll(world);
+});
+
+async function rowOf(id: string): Promise<Record<string, unknown>> {
+  const [row] = await world.sql('select * from connections where id = $1', [id]);
+  return row ?? {};
+}
+
+async function connected(shop: string, person?: Person, brand?: string) {
+  const who = person ?? (await newPerson(world));
+  const reply = await connectByOAuth(who.at, 'shopify', { query: { shop }, ...(brand && { brand }) });
+  expect(reply.status, reply.text).toBe(200);
+  return { person: who, id: String(reply.body.id) };
+}
+
+/** Has a connection refreshed, and waits until that has come to something. */
+async function refreshed(id: string): Promise<Record<string, unknown>> {
+  const before = await rowOf(id);
+  await world.sql(
+    `update connections set refresh_at = now() - interval '1 second', lease_id = null, lease_until = null where id = $1`,
+    [id],
+  );
+  await fireCron(world, 'refresh');
+  return until(async () => {
+    const row = await rowOf(id);
+    const isTried = ['version', 'failures', 'status'].some((name) => row[name] !== before[name]);
+    return isTried && row.lease_id === null ? row : undefined;
+  }, 20_000);
+}
+
+/** Nobody refreshes a connection meanwhile. */
+const busy = (id: string) =>
+  world.sql(
+    `update connections set lease_id = gen_random_uuid(), lease_until = now() + interval '1 hour',
+       refresh_at = now() + interval '1 hour' where id = $1`,
+    [id],
+  );
+
+/** Somebody whose refresh token another sign-in in their shop has just taken away. */
+async function overtaken() {
+  const shop = ownShop();
+  const first = await connected(shop);
+  await quiet(world);
+  await busy(first.id);
+  const second = await connected(shop);
+  await quiet(world);
+  return { shop, first, second };
+}
+
+test.each([
+  ['throttles', { status: 429, body: '{"errors":"Throttled"}' }],
+  ['is down', { status: 503, body: '' }],
+])(
+  'who lives in a shop where another has signed in dies when Shopify %s for one moment',
+  async (_, respond) => {
+    const { first } = await overtaken();
+    world.gateway.misbehave({ provider: 'shopify', match: 'graphql', times: 1, respond });
+    expect(await refreshed(first.id)).toMatchObject({ status: 'connected', failures: 1 });
+    expect(await refreshed(first.id)).toMatchObject({ status: 'connected', failures: 0 });
+    expect((await first.person.at.post('/api/connectors/shopify/test')).body.status).toBe('connected');
+  },
+);
+
+test('who lives in a shop where another has signed in dies when PostgreSQL is silent for one moment', async () => {
+  const { first } = await overtaken();
+  world.neon.faults.failNext(3, { after: false, match: /with standing as/ });
+  expect(await refreshed(first.id)).toMatchObject({ status: 'connected', failures: 1 });
+  expect(await refreshed(first.id)).toMatchObject({ status: 'connected', failures: 0 });
+});
+
+test('who lives in a shop dies of a stranger there whose team’s keys are destroyed', async () => {
+  const { shop, first, second } = await overtaken();
+  await busy(second.id);
+  const third = await connected(shop);
+  await quiet(world);
+  await world.sql(
+    'delete from data_keys where tenant_id = (select tenant_id from connections where id = $1)',
+    [third.id],
+  );
+  // The newest cannot be opened, and the one before has been overtaken, too: nobody is sure.
+  expect(await refreshed(first.id)).toMatchObject({ status: 'connected' });
+});
+
+test('who lives in a shop takes the tokens of one long dead for the newest, and dies of them', async () => {
+  const shop = ownShop();
+  const dead = await connected(shop);
+  await quiet(world);
+  await world.sql(
+    `update connections set status = 'reauthorization_required', refresh_at = null,
+       last_error_code = 'invalid_credential' where id = $1`,
+    [dead.id],
+  );
+  await world.sql(
+    `update webhooks set registered = '[]', status = 'none', lease_id = null where connection_id = $1`,
+    [dead.id],
+  );
+  const [oldest] = shopifyTokens(world.store('shopify')).filter((each) => each.shop === shop);
+  const record = world.store('shopify').get<object>(`token/${oldest?.token}`);
+  world.store('shopify').set(`token/${oldest?.token}`, { ...record, revoked: true });
+  const first = await connected(shop);
+  await quiet(world);
+  await busy(first.id);
+  await connected(shop);
+  await quiet(world);
+  expect((await dead.person.at.delete('/api/connectors/shopify')).body.revocation).toBe('shared');
+  await quiet(world);
+  expect(await refreshed(first.id)).toMatchObject({ status: 'connected' });
+  expect(await refreshed(first.id)).toMatchObject({ status: 'connected', failures: 0 });
+});
+
+test('who lives in a shop dies when one who has overtaken them loses the right to be there', async () => {
+  const team = await newTeam(world);
+  const agency = await newPerson(world, { teams: [team.id] });
+  const shop = ownShop();
+  const owner = await connected(shop);
+  await quiet(world);
+  await busy(owner.id);
+  const theirs = await connected(shop, agency, team.brand);
+  await quiet(world);
+  // They have left, and the sweep has not come by yet.
+  await world.sql('delete from team_members where user_id = $1', [agency.id]);
+  await world.sql(
+    `insert into marks (name, at, reached) values ('lost', now(), 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+     on conflict (name) do update set reached = excluded.reached`,
+  );
+  expect(await refreshed(owner.id)).toMatchObject({ status: 'connected' });
+  await until(async () => {
+    await fireCron(world);
+    return (await rowOf(theirs.id)).status === 'disconnected' || undefined;
+  });
+  await quiet(world);
+  expect((await owner.person.at.post('/api/connectors/shopify/test')).body.status).toBe('connected');
+});
