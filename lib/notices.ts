@@ -64,7 +64,8 @@ export function notice(
     ),
     ${sql.ref(`${name}_event`)} as (
       insert into events (id, type, provider, connection_id, tenant_id, user_id, brand_id, account_id, occurred_at, data)
-      select ${uuidv7()}::uuid, ${type}, n.provider, n.id, coalesce(n.heard_by, n.tenant_id), n.user_id, n.brand_id, n.account_id, now(),
+      select ${uuidv7()}::uuid, ${type}, n.provider, n.id,
+        coalesce((select o.tenant_id from owner_of(n.user_id, n.brand_id) o), n.heard_by, n.tenant_id), n.user_id, n.brand_id, n.account_id, now(),
         (n.detail || jsonb_build_object('action', ${actions} ->> n.told_reason))::text
       from ${sql.ref(`${name}_told`)} n
       returning id

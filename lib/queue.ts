@@ -28,7 +28,9 @@ export type Message = z.output<typeof message>;
 
 /** Sends pointers to due revocations. */
 export async function sendRevocations({ env }: Services, ids: readonly string[]): Promise<void> {
-  await env.REVOCATIONS.sendBatch(ids.map((id) => ({ body: z.encode(message, { kind: 'revocation', id }) })));
+  const messages = ids.map((id) => ({ body: z.encode(message, { kind: 'revocation', id }) }));
+  for (let at = 0; at < messages.length; at += 100)
+    await env.REVOCATIONS.sendBatch(messages.slice(at, at + 100));
 }
 
 /** A few to a message, so that one whose agent is slow does not hold up many. */

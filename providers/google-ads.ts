@@ -61,7 +61,8 @@ export const googleAds = {
     scopes: ['openid', 'https://www.googleapis.com/auth/userinfo.email', adwords],
     scopeSeparator: ' ',
     pkce: true,
-    grant: { of: 'account', anotherSignIn: 'adds' },
+    // https://developers.google.com/identity/protocols/oauth2#expiration: a hundred refresh tokens an account and client.
+    grant: { of: 'account', anotherSignIn: 'adds', atMost: 100 },
     *exchange({ client, code, codeVerifier, redirectUri }) {
       const answer = yield postForm(tokenEndpoint, {
         grant_type: 'authorization_code',

@@ -33,7 +33,12 @@ const success = z.object({ success: z.literal(true) });
 
 /** https://developers.facebook.com/docs/graph-api/guides/error-handling */
 const transient = z.boolean().catch(false);
-const error = z.object({ code: z.number().int(), message: z.string().catch(''), is_transient: transient });
+const error = z.object({
+  code: z.number().int(),
+  error_subcode: z.number().int().optional().catch(undefined),
+  message: z.string().catch(''),
+  is_transient: transient,
+});
 type GraphError = z.infer<typeof error>;
 
 /** Of the app, the account or the business: https://developers.facebook.com/docs/marketing-api/overview/rate-limiting */
@@ -45,6 +50,9 @@ const appRefused =
   /Error validating (application|client secret)|API access (blocked|deactivated)|appsecret_proof/i;
 /** 190 is a token that has ended, 102 a session that has. */
 const ended = (error: GraphError) => (error.code === 190 || error.code === 102) && !ofOurApp(error);
+
+/** Of an account that our app has nothing of: nobody there has given it anything, or they have taken all of it back. */
+const isNobodys = ({ code, error_subcode }: GraphError) => code === 100 && error_subcode === 33;
 
 const MONTH = 30 * 86_400;
 
@@ -121,15 +129,19 @@ export const meta = {
     };
   },
   // Takes the app's permissions back, and with them every token of the user: https://developers.facebook.com/docs/facebook-login/guides/permissions/request-revoke
+  // Asked for by the app itself: a token that has ended, by a new password or in time, says nothing of what was given.
   revocation: {
     grant: {
-      request: ({ credential }) => ({
-        ...getJson(`${graph}/me/permissions`, bearer(credential)),
+      request: ({ client, pinned = '' }) => ({
+        ...getJson(
+          `${graph}/${encodeURIComponent(pinned)}/permissions`,
+          bearer(`${client.id}|${client.secret}`),
+        ),
         method: 'DELETE',
       }),
       ended: (answer) => {
         const error = errorOf(answer);
-        return error ? ended(error) : success.safeParse(answer.json).success;
+        return error ? isNobodys(error) : success.safeParse(answer.json).success;
       },
     },
   },

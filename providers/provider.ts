@@ -133,7 +133,7 @@ export interface Grant {
   anotherSignIn: 'adds' | 'repeats' | 'replaces';
   /** The account's id, where it is known before anybody has signed in. */
   account?: (config: Config) => string;
-  /** Tokens without an end that there are at most; one more silently ends another. */
+  /** Tokens without an end, refresh tokens among them, that there are at most; one more silently ends another. */
   atMost?: number;
 }
 

@@ -104,7 +104,6 @@ export const vercel = {
       ended: ({ status, json }) =>
         status === 200 ||
         status === 401 ||
-        status === 404 ||
         (status === 403 && refusal.safeParse(json).data?.error.invalidToken === true),
     },
   },

@@ -148,3 +148,34 @@ test('who lives in a shop dies when one who has overtaken them loses the right t
   await quiet(world);
   expect((await owner.person.at.post('/api/connectors/shopify/test')).body.status).toBe('connected');
 });
+
+test('the hundred and first sign-in of a person at Google silently ends the first of their brands', async () => {
+  const team = await newTeam(world);
+  const person = await newPerson(world, { teams: [team.id] });
+  const signIn = async (brand?: string) =>
+    String(
+      (
+        await connectByOAuth(person.at, 'google_ads', {
+          account: 'ada@acme.example',
+          ...(brand && { brand }),
+        })
+      ).body.id,
+    );
+  const first = await signIn(team.brand);
+  await quiet(world);
+  const [oldest] = world
+    .store('google_ads')
+    .list<{ token: string; kind: string }>('token/')
+    .filter(({ kind }) => kind === 'refresh');
+  const second = await signIn();
+  await until(async () => (await rowOf(first)).version === 2 || undefined);
+  await quiet(world);
+  // As the hundred and first does.
+  world.store('google_ads').set(`token/${oldest?.token}`, { ...oldest, revoked: true });
+  expect(await refreshed(first)).toMatchObject({ status: 'connected', failures: 0 });
+  expect(await refreshed(second)).toMatchObject({ status: 'connected', failures: 0 });
+  expect((await person.at.delete('/api/connectors/google_ads', { brand: team.brand })).body.revocation).toBe(
+    'shared',
+  );
+  expect((await person.at.delete('/api/connectors/google_ads')).body.revocation).toBe('revoked');
+});

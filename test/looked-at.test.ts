@@ -5,6 +5,8 @@ import { connect, issueKey } from './support/keys.ts';
 import { lives } from './support/lives.ts';
 import { openWorld } from './support/open-world.ts';
 import { HOUR, type Owner, ownerOf, pass, rowOf, soon, toldOf, typesOf } from './support/passing.ts';
+import { newPerson } from './support/people.ts';
+import { until } from './support/trips.ts';
 import { openClock } from './world/clock.ts';
 import { deleteGa4Key, disableGa4Key } from './world/providers/ga4.ts';
 
@@ -265,4 +267,33 @@ describe('what happens to a connection reaches the agent only by the next cron:'
     await fireCron(world);
     expect(typesOf(world, person)).toEqual(['connection.connected']);
   });
+});
+
+test('a sign-in at Meta without an end that works again is never looked at again', async () => {
+  const person = await newPerson(world);
+  const reply = await connectByOAuth(person.at, 'meta');
+  const id = String(reply.body.id);
+  await world.sql(
+    `update connections set expires_at = null, refresh_at = null, check_at = null, reauthorize_by = null,
+       status = 'reauthorization_required', last_error_code = 'insufficient_scope' where id = $1`,
+    [id],
+  );
+  expect((await person.at.post('/api/connectors/meta/test')).body.status).toBe('connected');
+  await fireCron(world, 'refresh');
+  const looked = await until(async () => {
+    const [row] = await world.sql(
+      `select check_at from connections where id = $1 and version > 1 and lease_id is null and refresh_at is null`,
+      [id],
+    );
+    return row;
+  });
+  expect(looked.check_at).not.toBeNull();
+});
+
+test('one failed refresh of a token that goes on for ever is told as a day by which a person must act', async () => {
+  const person = await newPerson(world);
+  const reply = await connectByOAuth(person.at, 'google_ads', { account: 'ada@acme.example' });
+  await world.sql(`update connections set failures = 1 where id = $1`, [reply.body.id]);
+  const list = await person.at.get('/api/connectors/list');
+  expect(list.body.connections[0].reauthorize_by).toBeNull();
 });

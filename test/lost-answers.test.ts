@@ -8,6 +8,7 @@ import { openWorld } from './support/open-world.ts';
 import { newPerson, type Person } from './support/people.ts';
 import { until } from './support/trips.ts';
 import { endGoogleAdsGrant } from './world/providers/google-ads.ts';
+import { endMetaTokens } from './world/providers/meta.ts';
 
 const world = await openWorld();
 
@@ -278,6 +279,33 @@ describe('a token of Zendesk’s that nobody holds', () => {
     expect(loud[0]).toContain(id);
   });
 
+  test('is left without a word by whoever was killed between the answer and the row', async () => {
+    const { id } = await withZendesk();
+    await world.sql(
+      `update connections set lease_id = gen_random_uuid(), lease_until = now() - interval '1 second' where id = $1`,
+      [id],
+    );
+    const logs = world.logs.length;
+    await refreshed(id);
+    const loud = world.logs.slice(logs).filter((line) => line.includes('"event":"tokens_unheard"'));
+    expect(loud).toHaveLength(1);
+  });
+
+  test('is taken for ended where its help desk is at another address by now', async () => {
+    const { person, id } = await withZendesk();
+    world.gateway.misbehave({
+      provider: 'zendesk',
+      match: '^DELETE',
+      respond: {
+        status: 404,
+        headers: { 'content-type': 'application/json' },
+        body: '{"error":{"title":"No help desk at acme.zendesk.com","message":"There is no help desk configured at this address."}}',
+      },
+    });
+    expect(await disconnect(person, 'zendesk')).toBe('pending');
+    expect(await endsOf(id)).toEqual([]);
+  });
+
   test('is left by an odd answer to the test of a key that had been refused', async () => {
     const { person, id } = await withZendesk();
     await world.sql(
@@ -317,6 +345,54 @@ test('a token that TikTok gives in an answer of another form is dropped, and liv
   await until(() => world.gateway.count('tiktok', /revoke_token/) > 0 || undefined);
 });
 
+test.each([
+  { what: 'a checkpoint', ending: 459 as const },
+  { what: 'a new password', ending: 460 as const },
+])(
+  'Meta’s word on a token that $what has ended is taken for the end of what the person gave',
+  async ({ ending }) => {
+    const { person, id } = await connected('meta', 'Nora Lind');
+    const grants = () => world.store('meta').list('grant/').length;
+    const before = grants();
+    endMetaTokens(world.store('meta'), ending);
+    expect(await disconnect(person, 'meta')).toBe('revoked');
+    expect([grants(), await endsOf(id)]).toEqual([before - 1, ['revoked']]);
+  },
+);
+
+test('Meta’s word on a token past its time is taken for the end of what the person gave', async () => {
+  const { person, id } = await connected('meta', 'Nora Lind');
+  const grants = () => world.store('meta').list('grant/').length;
+  const before = grants();
+  await world.sql(`update connections set expires_at = now() - interval '1 hour' where id = $1`, [id]);
+  expect(await disconnect(person, 'meta')).toBe('revoked');
+  expect(grants()).toBe(before - 1);
+});
+
+test('a connection that a former client of ours was given is refused for ever, and nobody is told', async () => {
+  const { id } = await connected('google_ads', 'ada@acme.example');
+  const refused = {
+    provider: 'google_ads',
+    match: 'oauth2.googleapis.com/token',
+    times: 1,
+    respond: {
+      status: 401,
+      headers: { 'content-type': 'application/json' },
+      body: '{"error":"unauthorized_client"}',
+    },
+  };
+  await world.sql(`update connections set client_id = 'a former one' where id = $1`, [id]);
+  world.gateway.misbehave(refused);
+  // Our settings may be wrong: nobody has been given anything by that client yet.
+  expect(await refreshed(id)).toMatchObject({ status: 'connected', last_error_code: 'client_refused' });
+  const other = await connected('google_ads', 'max@agency.example');
+  await refreshed(other.id);
+  await world.sql(`update provider_states set paused_until = null`);
+  world.gateway.misbehave(refused);
+  expect(await refreshed(id)).toMatchObject({ status: 'reauthorization_required' });
+  expect(await rowOf(other.id)).toMatchObject({ status: 'connected' });
+});
+
 test('who signs in while nobody knows whether the grant has ended is kept with a token that has ended with it', async () => {
   world.store('github').delete('settings.expiring');
   const [first, second] = [await connected('github', 'octocat'), await newPerson(world)];
@@ -336,16 +412,17 @@ test('who signs in while nobody knows whether the grant has ended is kept with a
   expect((await second.at.post('/api/connectors/github/test')).body.status).toBe('connected');
 });
 
-test('a disconnect says revoked while another token of the grant is on its way to its end', async () => {
+test('a disconnect says revoked while a sign-in has just brought another token of the grant', async () => {
   const { person } = await connected('google_ads', 'ada@acme.example');
   endGoogleAdsGrant(world.store('google_ads'), 'ada@acme.example');
   world.gateway.misbehave({ provider: 'google_ads', match: 'googleads|revoke', respond: { status: 503 } });
   await connectByOAuth((await newPerson(world)).at, 'google_ads', { account: 'ada@acme.example' });
   await quiet(world);
   world.gateway.reset();
-  // As where an attempt to end another’s has failed once, or their sign-in is at its probe.
+  // As it stands while their sign-in is at its probe.
   await world.sql(
-    `update revocations set give_up_at = now() + interval '24 hours', next_attempt_at = now() + interval '1 minute'`,
+    `update revocations set attempts = 0, give_up_at = now() + interval '24 hours',
+       next_attempt_at = now() + interval '1 minute'`,
   );
   expect(await disconnect(person, 'google_ads')).toBe('pending');
   await workedOff();

@@ -1,4 +1,6 @@
 import { afterAll, beforeEach, expect, test } from 'vitest';
+import { dueRevocations } from '../lib/grants/revocation.ts';
+import { openServices } from '../lib/services.ts';
 import { newBrand, newTeam } from './chaos/owners-leave/cast.ts';
 import { quiet } from './chaos/owners-leave/quiet.ts';
 import { happen, ownAccount, ownShop } from './functions/webhooks/looked-after.ts';
@@ -203,6 +205,69 @@ test('what destroyed keys had sealed stays connected in the team that its brand 
   );
   // It keeps nobody else's grant from its end, either.
   expect((await other.at.delete('/api/connectors/shopify')).body.revocation).toBe('revoked');
+});
+
+test('what is connected while its keys are destroyed stays connected, and can be read by nobody', async () => {
+  const { owner, brand, from } = await household();
+  const id = await withShop(owner, ownShop(), brand);
+  await world.sql('update connections set data_key_id = null where id = $1', [id]);
+  await run(world, ['destroy', from, '--yes']);
+  const [row] = await world.sql('select status from connections where id = $1', [id]);
+  expect(row).toEqual({ status: 'reauthorization_required' });
+});
+
+test('the end of what a person leaves in a brand that has just moved is told to the team it left', async () => {
+  const { owner, brand, to } = await household({ isInBoth: true });
+  const id = await withShop(owner, ownShop(), brand);
+  await moveTo(brand, to);
+  await world.queuesDeaf(true);
+  expect((await owner.at.delete('/api/connectors/shopify', { brand })).status).toBe(200);
+  await remove(brand);
+  await world.queuesDeaf(false);
+  await minutesPass(1);
+  await until(() => endsTold(second, id).length > 0 || undefined);
+  expect([endsTold(first, id), endsTold(second, id)]).toEqual([[], ['requested']]);
+});
+
+test('what was told in vain is asked for in the name of who has left while the webhooks were looked after', async () => {
+  const { owner } = await household();
+  const shop = ownShop();
+  const id = await withShop(owner, shop);
+  await world.sql(
+    `update webhooks set check_at = now() - interval '1 second', complete_until = now() - interval '2 days'
+     where connection_id = $1`,
+    [id],
+  );
+  world.gateway.reset();
+  world.gateway.misbehave({ provider: 'shopify', times: 1, hold: 3_500 });
+  await fireCron(world, 'webhooks');
+  await until(() => world.gateway.count('shopify') >= 1 || undefined);
+  await world.sql('delete from users where id = $1', [owner.id]);
+  await new Promise((resolve) => setTimeout(resolve, 3_600));
+  await quiet(world);
+  // What stands, as it was asked when they were there.
+  expect(world.gateway.count('shopify')).toBe(1);
+}, 60_000);
+
+test('one provider whose ends all fail keeps those of the others waiting', async () => {
+  await world.sql(`delete from revocations`);
+  const rows = (provider: string, count: number, minutes: number) =>
+    world.sql(
+      `insert into revocations (id, connection_id, user_id, tenant_id, provider, account_id, grant_id, config, version,
+         credential, next_attempt_at, give_up_at)
+       select gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), $1, 'x' || n, 'x' || n, '{}', 1,
+         '\\x00', now() - $3 * interval '1 minute', now() + interval '1 day' from generate_series(1, $2) n`,
+      [provider, count, minutes],
+    );
+  await rows('slack', 1_500, 10);
+  await rows('github', 3, 1);
+  await world.queuesDeaf(true);
+  const ids = await dueRevocations(openServices(world.bindings as unknown as Env), 1_000);
+  const found = await world.sql(`select provider from revocations where id = any ($1::uuid[])`, [ids]);
+  expect(found.filter(({ provider }) => provider === 'github')).toHaveLength(3);
+  expect(ids).toHaveLength(1_000);
+  await world.sql(`delete from revocations`);
+  await world.queuesDeaf(false);
 });
 
 test('who vanished while a connection that then died was given webhooks leaves them there', async () => {

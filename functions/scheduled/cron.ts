@@ -16,7 +16,7 @@ import { recoverMissedByApps } from '../../lib/webhooks/missed.ts';
 import { unspillDeliveries } from '../../lib/webhooks/spill.ts';
 
 /** Revocations handed to the queue at one firing; the rest is due at the next. */
-const REVOCATIONS_PER_FIRING = 100;
+const REVOCATIONS_PER_FIRING = 1_000;
 const WEBHOOKS_PER_FIRING = 500;
 /** As many as are told in a minute, and more. */
 const EVENTS_PER_FIRING = 5_000;

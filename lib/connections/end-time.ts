@@ -7,6 +7,7 @@ import { type RawBuilder, sql } from 'kysely';
  */
 export function endTime(alias: string): RawBuilder<Date | null> {
   const column = (name: string) => sql.ref(`${alias}.${name}`);
-  return sql<Date | null>`least(${column('reauthorize_by')}, case when ${column('failures')} > 0
+  return sql<Date | null>`least(${column('reauthorize_by')}, case
+    when ${column('failures')} > 0 and ${column('refresh_token_expires_at')} is not null
     then greatest(${column('refresh_token_expires_at')}, ${column('expires_at')}) end)`;
 }

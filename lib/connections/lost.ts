@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { NIL } from 'uuid';
 import { findProvider } from '../catalog.ts';
+import { PostgresUnavailable } from '../database.ts';
 import { Problem } from '../problem.ts';
 import type { Services } from '../services.ts';
 import { disconnectLost } from './disconnect.ts';
@@ -67,7 +68,12 @@ async function endOne(
   const provider = findProvider(services.env, providerId);
   if (!provider) return 'left';
   try {
-    return (await disconnectLost(services, provider, id)) ? 'ended' : 'left';
+    const isEnded = await disconnectLost(services, provider, id).catch((error: unknown) => {
+      // The next look at it may be ten minutes away.
+      if (error instanceof PostgresUnavailable) return disconnectLost(services, provider, id);
+      throw error;
+    });
+    return isEnded ? 'ended' : 'left';
   } catch (error) {
     if (error instanceof Problem) return 'left';
     const about = { provider_id: providerId, connection_id: id };

@@ -21,6 +21,7 @@ import { type ConnectionRow, connectionColumns } from './row.ts';
 import { missingScopes } from './scopes.ts';
 import { bindingOf, openCredential, openKey, type SealedRow } from './sealed.ts';
 import { dataKeyColumns } from './snapshot.ts';
+import { isStillOwned } from './still-owned.ts';
 import { type Verified, verify } from './verify.ts';
 
 /** The provider's word on a credential. */
@@ -70,10 +71,12 @@ async function retestOnce(
   read: () => Promise<TestedRow>,
 ): Promise<ConnectionRow | undefined> {
   let sealed = await read();
+  let readAt = Date.now();
   // What the next token is made from must work, too, however long the last one lives.
   const isOfKey = provider.auth.type !== 'oauth' && sealed.has_refresh_token;
   if ((await freshen(services, provider, sealed, isOfKey ? 'asked' : undefined)) === 'changed') {
     sealed = await read();
+    readAt = Date.now();
     // The provider has just said so, and there is nothing to ask.
     if (sealed.status !== 'connected') return standing(services, sealed.connection_id);
   }
@@ -82,6 +85,7 @@ async function retestOnce(
     return standing(services, sealed.connection_id);
   }
 
+  if (!(await isStillOwned(services, sealed.connection_id, readAt))) throw notConnected(provider);
   let outcome = await outcomeOf(services, provider, sealed);
   // A token that is refused may be one that another has come in place of; the grant's own word is what counts.
   if (

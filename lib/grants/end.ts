@@ -134,6 +134,7 @@ async function endKnown(
     credential: await presented(services, row, isRefreshToken, credential),
     config: row.config,
     client,
+    pinned: row.account_id ?? undefined,
   };
   const goAlong = provider.webhooks?.endsWithGrant && outcome === 'grant';
   if (hasHooks && !goAlong && !(await unregister(services, provider, row, access))) {

@@ -10,6 +10,7 @@ import { dataKeyColumns } from '../connections/snapshot.ts';
 import { seal } from '../envelope.ts';
 import { sendChecks, sendRefreshes, sendRevocations } from '../queue.ts';
 import type { Services } from '../services.ts';
+import { endsTokens } from './revocable.ts';
 import { insertRevocation } from './revocation.ts';
 
 type Member = SealedRow & {
@@ -17,6 +18,8 @@ type Member = SealedRow & {
   client_id: string | null;
   scopes: string[];
   connected_at: Date;
+  expires_at: Date | null;
+  refresh_at: Date | null;
   /** Nobody is renewing it. */
   is_free: boolean;
 };
@@ -71,11 +74,14 @@ async function share(
   const newest = members.find((each) => each.connection_id === id);
   const isOwn = (each: Member) => each.user_id === newest?.user_id;
   let shared = 0;
-  if (newest && newest.refresh_token === null) {
-    const token = await openCredential(services, newest);
+  if (newest && isShareable(provider, newest)) {
+    const tokens = {
+      credential: await openCredential(services, newest),
+      refreshToken: newest.refresh_token && (await openCredential(services, newest, 'refresh_token')),
+    };
     for (const each of members) {
       const isToFollow = isOwn(each) && mayFollow(each, newest);
-      if (isToFollow && (await follow(services, provider, each, newest, token))) shared += 1;
+      if (isToFollow && (await follow(services, provider, each, newest, tokens))) shared += 1;
     }
   }
   const strangers = members.filter((each) => !isOwn(each));
@@ -86,11 +92,16 @@ async function share(
   return { shared, looked_at: crowded.length };
 }
 
+/** A refresh token that is spent by its use is of use to one alone. */
+function isShareable({ auth }: Provider, { refresh_token }: Member): boolean {
+  return refresh_token === null || (auth.type === 'oauth' && auth.refresh?.reuse === 'always');
+}
+
 /** Nothing is taken from one that may do more with the token that it has, or whose token was had later. */
 function mayFollow(member: Member, newest: Member): boolean {
   return (
     member.is_free &&
-    member.refresh_token === null &&
+    (member.refresh_token === null) === (newest.refresh_token === null) &&
     member.connected_at < newest.connected_at &&
     member.credential_id !== newest.credential_id &&
     member.scopes.every((scope) => newest.scopes.includes(scope))
@@ -100,7 +111,7 @@ function mayFollow(member: Member, newest: Member): boolean {
 async function readMembers({ postgres }: Services, { provider, grant_id }: Joined): Promise<Member[]> {
   return postgres.rows(sql<Member>`
     select c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version, c.credential,
-      c.refresh_token, c.credential_id, c.client_id, c.scopes, c.connected_at,
+      c.refresh_token, c.credential_id, c.client_id, c.scopes, c.connected_at, c.expires_at, c.refresh_at,
       (c.lease_until is null or c.lease_until <= now()) as is_free, ${dataKeyColumns}
     from connections c left join data_keys k on k.id = c.data_key_id
     where c.provider = ${provider} and c.grant_id = ${grant_id} and ${isLiving('c')}`);
@@ -112,11 +123,13 @@ async function follow(
   provider: Provider,
   member: Member,
   newest: Member,
-  token: string,
+  tokens: { credential: string; refreshToken: string | null },
 ): Promise<boolean> {
   const key = await openKey(services, member);
-  const binding = { ...bindingOf(member, 'credential'), version: member.version + 1 };
-  const credential = await seal(token, key.key, key.id, binding);
+  const sealed = (secret: string, field: 'credential' | 'refresh_token') =>
+    seal(secret, key.key, key.id, { ...bindingOf(member, field), version: member.version + 1 });
+  const credential = await sealed(tokens.credential, 'credential');
+  const refreshToken = tokens.refreshToken && (await sealed(tokens.refreshToken, 'refresh_token'));
   const { scopes } = newest;
   const revocationId = uuidv7();
   const rows = await services.postgres.rows(sql<{ id: string }>`
@@ -134,20 +147,25 @@ async function follow(
     ),
     old as (select s.* from standing s, held where held.twins > 0 and not held.is_ending),
     written as (
-      update connections c set credential = ${credential}::bytea, data_key_id = ${key.id}::uuid,
+      update connections c set credential = ${credential}::bytea, refresh_token = ${refreshToken}::bytea,
+        expires_at = ${newest.expires_at}::timestamptz, refresh_at = ${newest.refresh_at}::timestamptz, data_key_id = ${key.id}::uuid,
         credential_id = ${newest.credential_id}, client_id = ${newest.client_id}, version = c.version + 1, scopes = ${scopes}::text[],
         missing_scopes = ${missingScopes(provider, { scopes, missing: [] })}::text[], updated_at = now()
       from old where c.id = old.id returning c.id
+    ),
+    -- Where no token ends alone it ends with the grant.
+    superseded as (
+      ${insertRevocation({
+        id: revocationId,
+        from: sql`old c join written on written.id = c.id where ${endsTokens(provider)}`,
+        keepsRefreshToken: true,
+        due: sql`now()`,
+        registered: sql`'[]'::jsonb`,
+      })}
     )
-    ${insertRevocation({
-      id: revocationId,
-      from: sql`old c join written on written.id = c.id`,
-      keepsRefreshToken: true,
-      due: sql`now()`,
-      registered: sql`'[]'::jsonb`,
-    })}
-    returning id`);
+    select id from written`);
   if (!rows[0]) return false;
+  if (!endsTokens(provider)) return true;
   // What the queue does not take the cron finds.
   await sendRevocations(services, [revocationId]).catch(() => undefined);
   return true;

@@ -35,8 +35,8 @@ const ACTIONS = {
 
 /**
  * Writes down what came of a row of `revocations`: it goes, waits or is tried again, and its grant is free or over. How
- * many rows of the grant are to be ended yet: where this one was found gone, those beside it, of which those that have
- * waited for the grant's end are due at once; where nobody lives on the grant by now, itself.
+ * many rows of the grant nobody has tried to end yet: where this one was found gone, those beside it that a sign-in has
+ * just brought, or that have waited for the grant's end and are due at once; where nobody lives on the grant by now, itself.
  */
 export async function writeOutcome(
   { postgres }: Services,
@@ -83,6 +83,7 @@ export async function writeOutcome(
       select others from held`);
     return held?.others === 0 ? 1 : 0;
   }
+  const isTheirTurn = outcome === 'gone' || (outcome === 'nothing' && row.others === 0);
   const [written] = await postgres.rows(sql<{ waiting: number }>`
     with row as (delete from revocations where id = ${row.id}::uuid returning *),
     grant_over as (
@@ -93,7 +94,8 @@ export async function writeOutcome(
     -- Whoever has come to it all the same is asked about.
     late as (
       update connections c set check_at = now() from row
-      where ${outcome === 'grant'} and c.provider = row.provider and c.grant_id = row.grant_id and c.status = 'connected'
+      where ${outcome === 'grant' || outcome === 'gone'} and c.provider = row.provider and c.grant_id = row.grant_id
+        and c.status = 'connected'
     ),
     freed as (${free} and ${outcome !== 'grant'}),
     -- What has waited for the end of the grant has ended with it.
@@ -104,10 +106,10 @@ export async function writeOutcome(
           and r.client_id is not distinct from row.client_id for update of r skip locked
       )
     ),
-    -- Of the end of one token it has not: each is tried for itself.
+    -- Of the end of one token it has not, nor of what nothing came of: each is tried for itself.
     due as (
       update revocations r set next_attempt_at = now() from row
-      where ${outcome === 'gone'} and row.provider = r.provider and row.grant_id = r.grant_id
+      where ${isTheirTurn} and row.provider = r.provider and row.grant_id = r.grant_id
         and r.give_up_at = 'infinity' and r.id <> row.id
     ),
     audit as (
@@ -117,7 +119,10 @@ export async function writeOutcome(
       from row
     )
     select case when ${outcome === 'gone'} then count(*) else 0 end::integer as waiting
-    from revocations r join row on row.provider = r.provider and row.grant_id = r.grant_id
-    where r.id <> row.id and r.client_id is not distinct from row.client_id`);
+    from revocations r
+    where r.provider = ${row.provider} and r.grant_id = ${row.grant_id} and r.id <> ${row.id}::uuid
+      and r.client_id is not distinct from ${row.client_id}
+      -- Those that were tried already have come to their own word.
+      and (r.give_up_at = 'infinity' or r.attempts = 0)`);
   return written?.waiting ?? 0;
 }

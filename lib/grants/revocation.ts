@@ -149,7 +149,10 @@ export async function identify(
   return { ...row, grant_id: grantId, account_id: accountId, ...known };
 }
 
-/** The ids of tokens that are due, the longest waiting first. Those past their last day are given up, loudly. */
+/**
+ * The ids of tokens that are due, those of each provider in turn and the longest waiting first, so that one that is down
+ * holds up no other's. Those past their last day are given up, loudly.
+ */
 export async function dueRevocations({ postgres }: Services, limit: number): Promise<string[]> {
   const rows = await postgres.rows(sql<{
     id: string;
@@ -165,10 +168,16 @@ export async function dueRevocations({ postgres }: Services, limit: number): Pro
       select tenant_id, user_id, brand_id, connection_id, provider, 'revocation_given_up',
         jsonb_build_object('error', last_error_code)
       from given_up
+    ),
+    -- What has waited with them is tried for itself.
+    awaited as (
+      update revocations r set next_attempt_at = now() from given_up g
+      where r.provider = g.provider and r.grant_id = g.grant_id and r.give_up_at = 'infinity'
     )
-    (select id, false as given_up, provider, connection_id from revocations
-     where next_attempt_at <= now() and id not in (select id from given_up)
-     order by next_attempt_at limit ${limit})
+    (select id, false as given_up, provider, connection_id from (
+       select r.*, row_number() over (partition by r.provider order by r.next_attempt_at) as turn from revocations r
+       where r.next_attempt_at <= now() and r.id not in (select id from given_up)
+     ) due order by turn limit ${limit})
     union all
     select id, true, provider, connection_id from given_up`);
   for (const row of rows) if (row.given_up) notDiscarded(row.provider, row.connection_id);

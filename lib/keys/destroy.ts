@@ -1,4 +1,4 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { NotDone, type Tools } from '../command-tools.ts';
 import { deathSets, deathTables } from '../connections/death.ts';
 import { ownerOf } from '../connections/living.ts';
@@ -37,12 +37,15 @@ export async function destroy(
       'Nothing was destroyed. Disconnect first what is to end at the platforms; then run it again with --yes. There is no way back.',
     );
   }
-  await endConnections(postgres, tenantId);
+  const ofThese = sql`c.data_key_id in (select k.id from data_keys k where k.tenant_id = ${tenantId}::uuid)`;
+  await endConnections(postgres, ofThese);
   await postgres.rows(sql`
     with gone as (delete from data_keys where tenant_id = ${tenantId}::uuid returning id)
     insert into audit_log (tenant_id, user_id, brand_id, connection_id, provider, action)
     select tenant_id, user_id, brand_id, id, provider, 'keys_destroyed'
     from connections where data_key_id in (select id from gone)`);
+  // What was connected, or came back, meanwhile.
+  await endConnections(postgres, sql`c.data_key_id is null and c.credential is not null`);
   say({
     event: 'destroyed',
     tenant_id: tenantId,
@@ -54,10 +57,9 @@ export async function destroy(
  * Nobody can use what these keys have sealed, wherever it lives by now: it needs a person, who is told, and is in the way
  * of nobody else's end of its grant.
  */
-async function endConnections(postgres: Tools['postgres'], tenantId: string): Promise<void> {
+async function endConnections(postgres: Tools['postgres'], which: RawBuilder<unknown>): Promise<void> {
   const message = 'The keys that had sealed this access were destroyed. Connect again.';
-  const ofThese = sql`c.status = 'connected'
-    and c.data_key_id in (select k.id from data_keys k where k.tenant_id = ${tenantId}::uuid)`;
+  const ofThese = sql`c.status = 'connected' and ${which}`;
   const connections = await postgres.rows(sql<{ id: string }>`
     select c.id from connections c where ${ofThese}`);
   for (const { id } of connections) {

@@ -1,11 +1,15 @@
 import { sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
+import { providers } from '../../providers/index.ts';
 import type { Config } from '../../providers/provider.ts';
 import { nextCheck } from '../connections/check-times.ts';
 import { isOwned } from '../connections/living.ts';
 import type { SealedRow } from '../connections/sealed.ts';
 import { dataKeyColumns } from '../connections/snapshot.ts';
+import { isStillOwned } from '../connections/still-owned.ts';
 import type { ClockReading } from '../database-clock.ts';
+import { endsTokens, hasOwnToken } from '../grants/revocable.ts';
+import { notHeard } from '../grants/revocation.ts';
 import type { Services } from '../services.ts';
 import { strict } from './unheard.ts';
 
@@ -19,6 +23,9 @@ const LOST_SECONDS = 60;
 /** How long what a vanished holder may have left in the queue is waited for, where a token cannot be asked twice. */
 const SETTLING_SECONDS = 120;
 
+/** Of these each connection has a token of its own, which lives on where its answer is lost, and nobody ends it. */
+const leavesLoose = providers.filter((each) => hasOwnToken(each) && endsTokens(each)).map(({ id }) => id);
+
 /** A connection that is ours alone to refresh until `leaseEnds`. */
 export interface Claimed extends SealedRow {
   account_id: string;
@@ -28,6 +35,7 @@ export interface Claimed extends SealedRow {
   reauthorize_by: Date | null;
   failures: number;
   last_error_code: string | null;
+  client_id: string | null;
   unheard_since: Date | null;
   previous_refresh_token: Uint8Array | null;
   lease_id: string;
@@ -60,7 +68,9 @@ export async function claim(
     version === undefined
       ? sql`c.refresh_at <= now()`
       : sql`c.version = ${version}::integer and not ${isLimited}`;
-  const rows = await postgres.rows(sql<Omit<Claimed, 'claimed' | 'leaseEnds'> & { claimed_at: Date }>`
+  const rows = await postgres.rows(sql<
+    Omit<Claimed, 'claimed' | 'leaseEnds'> & { claimed_at: Date; is_left: boolean }
+  >`
     with ended as (
       update connections c set refresh_at = null
       where c.id = any (${ids}::uuid[]) and c.refresh_at is not null and (c.status <> 'connected' or c.credential is null)
@@ -71,7 +81,8 @@ export async function claim(
       where c.id = any (${ids}::uuid[]) and c.refresh_at <= now() and c.status = 'connected' and not ${isOwned('c')}
     ),
     candidate as (
-      select c.id, c.refresh_at, c.lease_id is not null and c.provider = any (${strict}::text[]) as is_settling
+      select c.id, c.refresh_at, c.lease_id is not null as is_left,
+        c.lease_id is not null and c.provider = any (${strict}::text[]) as is_settling
       from connections c
       where c.id = any (${ids}::uuid[]) and ${isDue} and c.status = 'connected' and c.credential is not null
         and ${isOwned('c')}
@@ -93,36 +104,33 @@ export async function claim(
         lease_until = now() + make_interval(secs => ${LEASE_SECONDS}),
         refresh_at = now() + make_interval(secs => ${LEASE_SECONDS})
       from candidate where c.id = candidate.id and not candidate.is_settling
-      returning c.*, candidate.refresh_at as was_due
+      returning c.*, candidate.refresh_at as was_due, candidate.is_left
     ),
     -- What an earlier run of this very statement has taken, when its answer was lost.
     mine as (
       select * from claimed
       union all
-      select c.*, c.refresh_at from connections c
+      select c.*, c.refresh_at, false from connections c
       where c.id = any (${ids}::uuid[]) and c.lease_id = ${leaseId}::uuid
     )
     select c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version, c.credential,
       c.refresh_token, c.previous_refresh_token, c.account_id, c.grant_id, c.config, c.expires_at, c.reauthorize_by,
-      c.failures, c.last_error_code, c.unheard_since, c.lease_id, c.was_due, now() as claimed_at, ${dataKeyColumns}
+      c.failures, c.last_error_code, c.unheard_since, c.lease_id, c.was_due, c.is_left, now() as claimed_at, c.client_id, ${dataKeyColumns}
     from mine c left join data_keys k on k.id = c.data_key_id`);
-  return rows.map(({ claimed_at, ...row }) => ({
-    ...row,
-    claimed: { at: claimed_at, askedAt: asked },
-    leaseEnds: asked + LEASE_SECONDS * 1000,
-  }));
+  return rows.map(({ claimed_at, is_left, ...row }) => {
+    // Whoever vanished may have had an answer that nobody knows.
+    if (is_left && leavesLoose.includes(row.provider)) notHeard(row.provider, row.connection_id);
+    return {
+      ...row,
+      claimed: { at: claimed_at, askedAt: asked },
+      leaseEnds: asked + LEASE_SECONDS * 1000,
+    };
+  });
 }
 
-/** Longer after it was claimed, whose a connection is may have changed. */
-const FRESH_MS = 3_000;
-
 /** Whether whoever has claimed a connection may use it still: its owner may have left while it waited for its turn. */
-export async function isStillOurs({ postgres }: Services, row: Claimed): Promise<boolean> {
-  if (Date.now() < row.leaseEnds - LEASE_SECONDS * 1000 + FRESH_MS) return true;
-  const rows = await postgres.rows(sql`
-    select c.id from connections c
-    where c.id = ${row.connection_id}::uuid and c.lease_id = ${row.lease_id}::uuid and ${isOwned('c')}`);
-  return rows.length > 0;
+export function isStillOurs(services: Services, row: Claimed): Promise<boolean> {
+  return isStillOwned(services, row.connection_id, row.leaseEnds - LEASE_SECONDS * 1000);
 }
 
 /** SQL: whether a connection `c` waits until the provider takes requests for it again. */

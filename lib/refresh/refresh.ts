@@ -1,5 +1,7 @@
+import { sql } from 'kysely';
 import type { Provider, Tokens } from '../../providers/provider.ts';
 import { clientIdOf, findClient, findProvider } from '../catalog.ts';
+import { isLiving } from '../connections/living.ts';
 import { missingScopes } from '../connections/scopes.ts';
 import { bindingOf, openCredential, openKey } from '../connections/sealed.ts';
 import { verify } from '../connections/verify.ts';
@@ -84,7 +86,7 @@ export async function refresh(
     now: databaseNow(row.claimed),
   });
   let isFollowing = false;
-  if (outcome.outcome === 'dead') {
+  if (outcome.outcome === 'dead' && (await isStillOurs(services, row))) {
     outcome = (await askWithPrevious(services, provider, row)) ?? outcome;
     if (outcome.outcome === 'dead') {
       const followed = await followGrant(services, provider, row);
@@ -97,6 +99,9 @@ export async function refresh(
   }
   if (outcome.outcome === 'client_refused' && (await isCutOff(services, provider, row, opened))) {
     outcome = { outcome: 'dead', reason: 'cut_off' };
+  }
+  if (outcome.outcome === 'client_refused' && (await isOfFormerClient(services, provider, row))) {
+    outcome = { outcome: 'dead', reason: 'former_client' };
   }
   if (outcome.outcome !== 'renewed') {
     if (outcome.outcome === 'unreadable' && outcome.brought) {
@@ -144,6 +149,20 @@ async function isCutOff(
     if (error instanceof Problem) return error.code === 'invalid_credential';
     throw error;
   }
+}
+
+/**
+ * Whether a refusal of our client is that of another one than it was connected with, while the new one is in order:
+ * whom it has given tokens, it renews them for. A mistake in our settings is nobody's end.
+ */
+async function isOfFormerClient(services: Services, provider: Provider, row: Claimed): Promise<boolean> {
+  const clientId = clientIdOf(services.env, provider);
+  if (row.client_id === null || clientId === null || row.client_id === clientId) return false;
+  const rows = await services.postgres.rows(sql`
+    select o.id from connections o
+    where o.provider = ${row.provider} and o.client_id = ${clientId} and o.last_refreshed_at > now() - interval '1 day'
+      and ${isLiving('o')} limit 1`);
+  return rows.length > 0;
 }
 
 /**

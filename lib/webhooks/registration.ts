@@ -8,6 +8,7 @@ import { isLiving } from '../connections/living.ts';
 import type { ConnectionRow } from '../connections/row.ts';
 import { openCredential, openKey, type SealedRow } from '../connections/sealed.ts';
 import { dataKeyColumns } from '../connections/snapshot.ts';
+import { isStillOwned } from '../connections/still-owned.ts';
 import { resultOf } from '../dialogue.ts';
 import { seal } from '../envelope.ts';
 import { OutboundError } from '../outbound.ts';
@@ -67,6 +68,7 @@ export async function lookAfter(
   { isWaitedFor = false } = {},
 ): Promise<Outcome | undefined> {
   const row = await claim(services, connectionId);
+  const claimedAt = Date.now();
   if (!row) return undefined;
   const provider = findProvider(services.env, row.provider);
   if (!provider?.webhooks) return undefined;
@@ -77,7 +79,10 @@ export async function lookAfter(
     const registration = access
       ? await register(services, provider, row, { access, ...time, ear })
       : { registered: [] };
-    const completeness = await complete(services, provider, row, { access, registration, isWaitedFor, ear });
+    const isOurs = await isStillOwned(services, connectionId, claimedAt);
+    const completeness = isOurs
+      ? await complete(services, provider, row, { access, registration, isWaitedFor, ear })
+      : undefined;
     return await write(services, provider, row, registration, completeness);
   } catch (error) {
     if (!(error instanceof Problem || error instanceof OutboundError)) throw error;

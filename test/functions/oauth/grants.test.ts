@@ -88,7 +88,7 @@ describe('never again:', () => {
       provider: 'meta',
       flow: { account: 'Nora Lind' },
       fault: { match: '^GET .*/(debug_token|me)', respond: { status: 429, body: '{}' } },
-      ending: /^DELETE .*\/me\/permissions/,
+      ending: /^DELETE .*\/permissions/,
     },
     {
       title:
@@ -228,7 +228,7 @@ describe('never again:', () => {
   /** What each provider answers to the request that ends a grant. */
   const confirmations: [provider: string, account: string, ending: RegExp, status: number, body: string][] = [
     ['shopify', '', /^DELETE .*\/api_permissions\/current\.json$/, 200, '{}'],
-    ['meta', 'Nora Lind', /^DELETE .*\/me\/permissions$/, 200, '{"success":true}'],
+    ['meta', 'Nora Lind', /^DELETE .*\/permissions$/, 200, '{"success":true}'],
     ['google_ads', 'ada@acme.example', /^POST .*\/revoke$/, 200, '{}'],
     ['tiktok', 'ads@kettle.example', /^POST .*\/revoke_token\/$/, 200, '{"code":0,"message":"OK","data":{}}'],
     ['slack', 'Acme', /^POST .*\/(apps\.uninstall|auth\.revoke)$/, 200, '{"ok":true,"revoked":true}'],

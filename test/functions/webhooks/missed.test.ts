@@ -205,14 +205,18 @@ describe('what GitHub has told in vain', () => {
   test('to a repository’s hook is told again, once', async () => {
     const { id } = await openTarget(world, 'github');
     await happen(world, 'github', 'push', { repository: HELLO, to: id });
-    await toldOf(id, 'github.push');
+    const [before] = await toldOf(id, 'github.push');
     await sql(world, 'delete from events where connection_id = $1 and topic is not null', [id]);
     failed(world, 10 * MINUTE);
     await completeUntil(id, HOUR);
     world.reset();
     await lookedAfter(world, id);
     expect(world.gateway.count('github', /\/attempts$/)).toBe(1);
-    expect(await toldOf(id, 'github.push')).toHaveLength(1);
+    const again = await until(async () => {
+      const told = (await toldOf(id, 'github.push')).filter((body) => body.id !== before?.id);
+      return told.length > 0 ? told : undefined;
+    });
+    expect(again).toHaveLength(1);
     expect(await isCompleteUntil(id)).toBeLessThan(3 * MINUTE);
     world.reset();
     await lookedAfter(world, id);
