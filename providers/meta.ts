@@ -4,6 +4,7 @@ import {
   bearer,
   type Finding,
   getJson,
+  type HttpRequest,
   type Provider,
   postForm,
   type RefreshGrant,
@@ -129,19 +130,15 @@ export const meta = {
     };
   },
   // Takes the app's permissions back, and with them every token of the user: https://developers.facebook.com/docs/facebook-login/guides/permissions/request-revoke
-  // Asked for by the app itself: a token that has ended, by a new password or in time, says nothing of what was given.
   revocation: {
     grant: {
-      request: ({ client, pinned = '' }) => ({
-        ...getJson(
-          `${graph}/${encodeURIComponent(pinned)}/permissions`,
-          bearer(`${client.id}|${client.secret}`),
-        ),
-        method: 'DELETE',
-      }),
-      ended: (answer) => {
-        const error = errorOf(answer);
-        return error ? isNobodys(error) : success.safeParse(answer.json).success;
+      request: ({ credential }) => takeBack('me', credential),
+      ended: (answer) => isOver(answer, ended),
+      // A token that a new password or its time has ended says nothing of what the person gave.
+      byApp: {
+        request: ({ client, pinned = '' }) =>
+          takeBack(encodeURIComponent(pinned), `${client.id}|${client.secret}`),
+        ended: (answer) => isOver(answer, isNobodys),
       },
     },
   },
@@ -154,6 +151,15 @@ const over =
   'Meta does not accept this sign-in any more: access was removed, the password was changed, or it was too long ago. Connect Meta Ads again.';
 const lacking =
   'Meta does not let this sign-in do what is needed. Connect Meta Ads again, and leave every permission ticked.';
+
+function takeBack(user: string, token: string): HttpRequest {
+  return { ...getJson(`${graph}/${user}/permissions`, bearer(token)), method: 'DELETE' };
+}
+
+function isOver(answer: Answer, saysSo: (error: GraphError) => boolean): boolean {
+  const error = errorOf(answer);
+  return error ? saysSo(error) : success.safeParse(answer.json).success;
+}
 
 /** https://developers.facebook.com/documentation/facebook-login/guides/access-tokens/get-long-lived */
 function* longLived({ client, token }: Pick<RefreshGrant, 'client' | 'token'>) {

@@ -282,6 +282,8 @@ export interface RevocationRequest {
   ended: (answer: Answer) => boolean;
   /** Whether it says so of a token that had ended before, which says nothing of others on its grant; no 2xx unless said. */
   endedBefore?: (answer: Answer) => boolean;
+  /** What ends the same in our app's own name, and is asked where the token had ended before. */
+  byApp?: Omit<RevocationRequest, 'tokenTypeHint' | 'byApp'>;
 }
 
 /** How a provider tells what happens there. */

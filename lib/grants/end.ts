@@ -141,15 +141,10 @@ async function endKnown(
     return { failed: 'webhooks_not_removed' };
   }
   if (!ending) return outcome;
-  const answer = await send(ending.request(access), services.meter).catch((error: unknown) => {
-    if (error instanceof OutboundError) return error;
-    throw error;
-  });
-  if (answer instanceof OutboundError) return { failed: answer.failure, mayBeOver: outcome === 'grant' };
-  if (!ending.ended(answer)) {
-    return { failed: `status_${answer.status}`, mayBeOver: outcome === 'grant' && answer.status >= 500 };
-  }
-  if (ending.endedBefore?.(answer) ?? answer.status >= 300) return overBefore(client, row, outcome);
+  let word = await ask(services, ending, access);
+  if (word === 'before' && ending.byApp) word = await ask(services, ending.byApp, access);
+  if (typeof word === 'object') return word;
+  if (word === 'before') return overBefore(client, row, outcome);
   // Asking with tokens that are refused, time and again, would have GitHub refuse the good ones for a while.
   if (
     credential !== undefined &&
@@ -158,6 +153,17 @@ async function endKnown(
     return { failed: 'still_alive' };
   }
   return outcome;
+}
+
+/** Asks the provider to end what a token is of: it has, or it had ended before, or that has come to nothing. */
+async function ask(
+  services: Services,
+  ending: RevocationRequest,
+  access: Access,
+): Promise<'ended' | 'before' | { failed: string }> {
+  const answer = await send(ending.request(access), services.meter);
+  if (!ending.ended(answer)) return { failed: `status_${answer.status}` };
+  return (ending.endedBefore?.(answer) ?? answer.status >= 300) ? 'before' : 'ended';
 }
 
 /** What it means that the provider takes a token for one that had ended before. */

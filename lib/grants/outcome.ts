@@ -20,10 +20,10 @@ export type Ended =
   | 'pending';
 
 /** The same as it is written down; why it is tried again is for the operator. */
-export type Outcome =
-  | Exclude<Ended, 'pending'>
-  /** The grant `mayBeOver` where the provider was asked to end it, and has not said whether it has. */
-  | { failed: string; mayBeOver?: boolean };
+export type Outcome = Exclude<Ended, 'pending'> | { failed: string };
+
+/** SQL: whether an attempt to end `row` may have been carried out before, unheard: who came to its grant may have lost it. */
+const mayBeOver = sql`coalesce(row.last_error_code ~ '^(timeout|network|status_5\\d\\d)$', false)`;
 
 const ACTIONS = {
   grant: 'revoked',
@@ -55,9 +55,7 @@ export async function writeOutcome(
           end,
           give_up_at = least(give_up_at, now() + interval '24 hours')
         where id = ${row.id}::uuid returning provider, grant_id
-      )
-      -- Whoever signs in while that is not known comes back in a moment: their tokens may end with it.
-      ${free} and ${!outcome.mayBeOver}`);
+      ) ${free}`);
     return 0;
   }
   if (outcome === 'waits') {
@@ -79,7 +77,11 @@ export async function writeOutcome(
           ) else now() end
         from held where r.id = ${row.id}::uuid
       ),
-      freed as (${free})
+      freed as (${free}),
+      late as (
+        update connections c set check_at = now() from row
+        where ${mayBeOver} and c.provider = row.provider and c.grant_id = row.grant_id and c.status = 'connected'
+      )
       select others from held`);
     return held?.others === 0 ? 1 : 0;
   }
@@ -94,8 +96,8 @@ export async function writeOutcome(
     -- Whoever has come to it all the same is asked about.
     late as (
       update connections c set check_at = now() from row
-      where ${outcome === 'grant' || outcome === 'gone'} and c.provider = row.provider and c.grant_id = row.grant_id
-        and c.status = 'connected'
+      where (${outcome === 'grant' || outcome === 'gone'} or ${mayBeOver}) and c.provider = row.provider
+        and c.grant_id = row.grant_id and c.status = 'connected'
     ),
     freed as (${free} and ${outcome !== 'grant'}),
     -- What has waited for the end of the grant has ended with it.
@@ -122,7 +124,8 @@ export async function writeOutcome(
     from revocations r
     where r.provider = ${row.provider} and r.grant_id = ${row.grant_id} and r.id <> ${row.id}::uuid
       and r.client_id is not distinct from ${row.client_id}
-      -- Those that were tried already have come to their own word.
-      and (r.give_up_at = 'infinity' or r.attempts = 0)`);
+      -- Those that were tried already have come to their own word; and what soon ends by itself is not waited for.
+      and (r.give_up_at = 'infinity' or r.attempts = 0)
+      and coalesce(r.refresh_token is not null or r.expires_at > now() + interval '1 hour', true)`);
   return written?.waiting ?? 0;
 }

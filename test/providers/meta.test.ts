@@ -355,6 +355,18 @@ describe('taking access back', () => {
     for (const token of [first, second]) expect(await world.end(meta.revocation.grant, token)).toBe(true);
   });
 
+  test('is done in the app’s own name where a new password has ended the token, and a second time finds it gone', async () => {
+    const token = await signIn();
+    endMetaTokens(world.store, 460);
+    const { byApp } = meta.revocation.grant;
+    const granted = () => world.store.list('grant/').length;
+    const before = granted();
+    expect(await world.end(byApp, token, { pinned: '10230948571230981' })).toBe(true);
+    expect(granted()).toBe(before - 1);
+    expect(await world.end(byApp, token, { pinned: '10230948571230981' })).toBe(true);
+    expect(byApp.ended(error(190))).toBe(false);
+  });
+
   test('is not done for a throttle, a fault, a page or an app of ours that is refused', () => {
     const words = 'Error validating application. Cannot get application info due to a system error.';
     const open = [

@@ -93,7 +93,7 @@ describe('a refresh', () => {
   test('of a shop that removed the app, told as an invalid request, was tried for ever', async () => {
     const { accessToken, refreshToken = '' } = await signIn();
     world.store.set('settings.deadRefreshToken', 'invalid_request');
-    expect(await world.end(revocation.grant, accessToken, config)).toBe(true);
+    expect(await world.end(revocation.grant, accessToken, { config })).toBe(true);
     const dead = await world.refresh(refreshToken, config);
     expect(auth.refresh.dead).toContain('error' in dead && dead.error);
   });
@@ -132,12 +132,12 @@ describe('a refresh', () => {
 
 test('an app that was removed is refused, in words, and is gone twice', async () => {
   const { accessToken } = await signIn();
-  expect(await world.end(revocation.grant, accessToken, config)).toBe(true);
+  expect(await world.end(revocation.grant, accessToken, { config })).toBe(true);
   expect(shopifyTokens(world.store)).toMatchObject([{ alive: false }]);
   const finding = await probe(accessToken);
   expect(finding).toMatchObject({ finding: 'refused' });
   expect(detailOf(finding)).toContain('Connect Shopify again');
-  expect(await world.end(revocation.grant, accessToken, config), 'already gone').toBe(true);
+  expect(await world.end(revocation.grant, accessToken, { config }), 'already gone').toBe(true);
 });
 
 test.each([402, 403, 404, 423, 429, 500])('an uninstall answered by %i has ended nothing', (status) => {

@@ -41,7 +41,7 @@ export interface SigningIn {
   refresh(token: string, config?: Config): Promise<TokenResult>;
   probe(access: Pick<Access, 'credential'> & Partial<Access>): Promise<Finding | undefined>;
   /** Sends a revocation, and reads whether access has ended. */
-  end(revocation: RevocationRequest, credential: string, config?: Config): Promise<boolean>;
+  end(revocation: RevocationRequest, credential: string, more?: Partial<Access>): Promise<boolean>;
 }
 
 const CALLBACK = 'https://connect.example/callback';
@@ -111,8 +111,8 @@ export function signingIn(
       return (await hold(provider.probe({ config: {}, client, ...access }), send)).result;
     },
 
-    async end(revocation, credential, config = {}) {
-      return revocation.ended(await send(revocation.request({ credential, config, client })));
+    async end(revocation, credential, more = {}) {
+      return revocation.ended(await send(revocation.request({ credential, config: {}, client, ...more })));
     },
   };
   return world;
