@@ -47,12 +47,12 @@ export const gorgias = {
       help: 'In Gorgias, signed in as account owner or admin, under Settings, Account, REST API: choose Create API key and copy Password (API key). The key may do what its user’s role may; it has to read tickets, users, satisfaction surveys and statistics.',
     },
   },
-  *probe({ credential, config }) {
+  *probe({ credential, config, pinned }) {
     const answer = yield getJson(`https://${config.domain}.gorgias.com/api/account`, {
       authorization: `Basic ${btoa(`${config.email}:${credential}`)}`,
     });
     const body = account.safeParse(answer.json);
-    if (answer.status !== 200 || !body.success) return refusal(answer, config);
+    if (answer.status !== 200 || !body.success) return refusal(answer, config, pinned === config.domain);
     const { domain, deactivated_datetime: deactivated, status } = body.data;
     if (deactivated || (status?.status ?? 'active') !== 'active') {
       return {
@@ -72,9 +72,12 @@ export const gorgias = {
   webhookEvents: [],
 } satisfies Provider;
 
-/** https://developers.gorgias.com/reference/errors-1; what an unknown domain answers is documented nowhere. */
-function refusal({ status, json }: Answer, { domain }: Config): Finding | undefined {
-  if (status === 401) {
+/**
+ * https://developers.gorgias.com/reference/errors-1. What an unknown domain answers is documented nowhere: of one that is
+ * known already, a 404 or a page says nothing.
+ */
+function refusal({ status, json }: Answer, { domain }: Config, isKnown: boolean): Finding | undefined {
+  if (status === 401 && json !== undefined) {
     return {
       finding: 'refused',
       detail: `${domain}.gorgias.com does not accept this e-mail and API key. Copy both anew in Gorgias under Settings, Account, REST API.`,
@@ -87,6 +90,6 @@ function refusal({ status, json }: Answer, { domain }: Config): Finding | undefi
         'Gorgias accepts this API key, but its user’s role may not read the account. Have an admin give that user a higher role in Gorgias, or use the key of another user.',
     };
   }
-  if (status !== 404) return undefined;
+  if (status !== 404 || isKnown) return undefined;
   return { finding: 'refused', detail: `There is no Gorgias at ${domain}.gorgias.com. Check the domain.` };
 }

@@ -200,6 +200,31 @@ describe('what the provider says of a token that it has given to another client 
   });
 });
 
+test('a disconnect says revoked where GitHub does not know a token that it goes on taking', async () => {
+  world.store('github').delete('settings.expiring');
+  const { person } = await connected('github', 'octocat');
+  world.gateway.misbehave({
+    provider: 'github',
+    match: '^DELETE',
+    times: 1,
+    respond: { status: 422, body: '{}' },
+  });
+  expect(await disconnect(person, 'github')).toBe('pending');
+  await workedOff();
+  expect(aliveAt(world, 'github')).toEqual([]);
+});
+
+test.each([
+  { what: 'a page of a proxy', respond: { status: 401, body: '<p>' } },
+  { what: 'a page of a load balancer', respond: { status: 404, body: 'default backend - 404' } },
+])('a connection to Gorgias dies of $what in front of it', async ({ respond }) => {
+  const person = await newPerson(world);
+  expect((await connect(person.at, 'gorgias', issueKey(world, 'gorgias'))).status).toBe(201);
+  world.gateway.misbehave({ provider: 'gorgias', times: 1, respond });
+  expect((await person.at.post('/api/connectors/gorgias/test')).body.code).toBe('provider_error');
+  expect((await person.at.post('/api/connectors/gorgias/test')).body.status).toBe('connected');
+});
+
 test('a disconnect says revoked at TikTok for a token of a former client, which it answers by 200 and a code', async () => {
   const { person, id } = await connected('tiktok', 'ads@kettle.example');
   await world.sql(`update connections set client_id = 'a former one' where id = $1`, [id]);

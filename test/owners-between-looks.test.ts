@@ -3,7 +3,7 @@ import { dueRevocations } from '../lib/grants/revocation.ts';
 import { openServices } from '../lib/services.ts';
 import { newBrand, newTeam } from './chaos/owners-leave/cast.ts';
 import { quiet } from './chaos/owners-leave/quiet.ts';
-import { happen, ownAccount, ownShop } from './functions/webhooks/looked-after.ts';
+import { happen, hooksOf, ownAccount, ownShop } from './functions/webhooks/looked-after.ts';
 import { fireCron } from './support/cron.ts';
 import { connectByOAuth } from './support/flows.ts';
 import { run } from './support/keyed-world.ts';
@@ -248,6 +248,57 @@ test('what was told in vain is asked for in the name of who has left while the w
   // What stands, as it was asked when they were there.
   expect(world.gateway.count('shopify')).toBe(1);
 }, 60_000);
+
+test('the hooks of a person’s other brand stay at GitHub when their user goes, since the grant has ended first', async () => {
+  const team = await newTeam(world, { url: first.url, secret });
+  const person = await newPerson(world, { teams: [team] });
+  const ids: string[] = [];
+  for (const brand of [await newBrand(world, team), await newBrand(world, team), undefined]) {
+    const scope = brand === undefined ? {} : { brand };
+    const reply = await connectByOAuth(person.at, 'github', { account: 'octocat', ...scope });
+    const put = await person.at.put('/api/connectors/github/repositories', {
+      body: { repositories: ['octocat/Hello-World'] },
+      ...scope,
+    });
+    expect(put.status, put.text).toBe(200);
+    ids.push(String(reply.body.id));
+    await quiet(world);
+  }
+  const hooks = () => ids.map((id) => hooksOf(world, id).length);
+  expect(hooks()).toEqual([1, 1, 1]);
+  await world.sql('delete from users where id = $1', [person.id]);
+  await until(async () => {
+    await world.sql(`update revocations set next_attempt_at = now() where under_way_until is null`);
+    await fireCron(world);
+    return (await world.sql(`select from revocations where provider = 'github'`)).length === 0 || undefined;
+  }, 20_000);
+  expect(hooks()).toEqual([0, 0, 0]);
+}, 60_000);
+
+test('the hooks of a connection that was left pending stay at GitHub when the next one of its person is disconnected', async () => {
+  const team = await newTeam(world, { url: first.url, secret });
+  const brand = await newBrand(world, team);
+  const person = await newPerson(world, { teams: [team] });
+  const ids: string[] = [];
+  for (const scope of [{ brand }, {}]) {
+    const reply = await connectByOAuth(person.at, 'github', { account: 'octocat', ...scope });
+    await person.at.put('/api/connectors/github/repositories', {
+      body: { repositories: ['octocat/Hello-World'] },
+      ...scope,
+    });
+    ids.push(String(reply.body.id));
+    await quiet(world);
+  }
+  world.gateway.misbehave({
+    provider: 'github',
+    match: '^DELETE .*/hooks/',
+    times: 1,
+    respond: { status: 500 },
+  });
+  expect((await person.at.delete('/api/connectors/github', { brand })).body.revocation).toBe('shared');
+  expect((await person.at.delete('/api/connectors/github')).body.revocation).toBe('revoked');
+  expect(ids.map((id) => hooksOf(world, id).length)).toEqual([0, 0]);
+});
 
 test('one provider whose ends all fail keeps those of the others waiting', async () => {
   await world.sql(`delete from revocations`);

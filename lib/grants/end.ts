@@ -122,8 +122,10 @@ async function endKnown(
   // Who lives on it must be known before anything is ended.
   if (row.grant_id !== null && row.others === null) return { failed: 'holders_unknown' };
   const { ending, outcome } = choose(provider, row);
-  if (outcome === 'grant' && row.is_ending) return { failed: 'grant_busy' };
   const hasHooks = mayStand(provider, row.registered);
+  const isBusy = outcome === 'grant' && row.is_ending;
+  // While their token lives its hooks can be taken away; another is about to end that.
+  if (isBusy && !hasHooks) return { failed: 'grant_busy' };
   if (!ending && !hasHooks) return outcome;
   const isRefreshToken = ending?.tokenTypeHint === 'refresh_token' && row.refresh_token !== null;
   const usable = renewed ?? (await usableFor(services, provider, row, { isRefreshToken, outcome }));
@@ -140,19 +142,49 @@ async function endKnown(
   if (hasHooks && !goAlong && !(await unregister(services, provider, row, access))) {
     return { failed: 'webhooks_not_removed' };
   }
+  if (isBusy) return { failed: 'grant_busy' };
+  if (
+    outcome === 'grant' &&
+    !goAlong &&
+    row.has_beside &&
+    !(await unregisterBeside(services, provider, row, access))
+  ) {
+    return { failed: 'webhooks_not_removed' };
+  }
   if (!ending) return outcome;
   let word = await ask(services, ending, access);
   if (word === 'before' && ending.byApp) word = await ask(services, ending.byApp, access);
   if (typeof word === 'object') return word;
-  if (word === 'before') return overBefore(client, row, outcome);
-  // Asking with tokens that are refused, time and again, would have GitHub refuse the good ones for a while.
-  if (
-    credential !== undefined &&
-    (await stillWorks(services, provider, { credential, config: row.config, client }))
-  ) {
+  // Of one token alone its word on what had ended before will do: asking with tokens that are refused, time and again,
+  // would have GitHub refuse the good ones for a while.
+  const isAsked =
+    credential !== undefined && (word === 'ended' || (outcome === 'grant' && !saysNothing(client, row)));
+  if (isAsked && (await stillWorks(services, provider, { credential, config: row.config, client }))) {
     return { failed: 'still_alive' };
   }
-  return outcome;
+  return word === 'before' ? overBefore(client, row, outcome) : outcome;
+}
+
+/**
+ * Takes away the hooks of those whose tokens are to be ended beside these, and end with their grant: they cannot do it
+ * any more then. Whether nothing of them is left.
+ */
+async function unregisterBeside(
+  services: Services,
+  provider: Provider,
+  row: RevocationRow,
+  access: Access,
+): Promise<boolean> {
+  const rows = await services.postgres.rows(sql<Pick<RevocationRow, 'id' | 'connection_id' | 'registered'>>`
+    select r.id, r.connection_id, r.registered from revocations r
+    where r.provider = ${row.provider} and r.grant_id = ${row.grant_id} and r.id <> ${row.id}::uuid
+      and r.client_id is not distinct from ${row.client_id}`);
+  let isDone = true;
+  for (const each of rows) {
+    if (!mayStand(provider, each.registered)) continue;
+    isDone = (await unregister(services, provider, each, access)) && isDone;
+  }
+  return isDone;
 }
 
 /** Asks the provider to end what a token is of: it has, or it had ended before, or that has come to nothing. */
@@ -169,13 +201,16 @@ async function ask(
 /** What it means that the provider takes a token for one that had ended before. */
 function overBefore(client: OAuthClient, row: RevocationRow, outcome: Outcome): Outcome {
   if (row.is_renewing) return { failed: 'renewing' };
-  // A later token may live, which nobody has; and of another client's the provider says no more to this one.
-  const isUnknown = row.unheard_since !== null || (row.client_id !== null && row.client_id !== client.id);
-  if (isUnknown) {
+  if (saysNothing(client, row)) {
     notDiscarded(row.provider, row.connection_id);
     return 'nothing';
   }
   return outcome === 'grant' ? 'gone' : outcome;
+}
+
+/** A later token may live, which nobody has; and of another client's the provider says no more to this one. */
+function saysNothing(client: OAuthClient, { unheard_since, client_id }: RevocationRow): boolean {
+  return unheard_since !== null || (client_id !== null && client_id !== client.id);
 }
 
 /** What webhooks are taken away with, and whether it works still is asked with. */

@@ -36,6 +36,8 @@ export type RevocationRow = SealedRow & {
   is_ending: boolean | null;
   /** Somebody has the same account by what is known as another key. */
   has_kin: boolean;
+  /** There are others of its grant and client on their way to their end that may have webhooks. */
+  has_beside: boolean;
   /** A refresh of it is under way: what the provider says of the token before says nothing of its grant. */
   is_renewing?: boolean | null;
 };
@@ -48,7 +50,11 @@ export const revocationColumns = sql`
     select from connections o
     where o.provider = r.provider and o.account_id = r.account_id and o.type = 'api_key' and o.grant_id <> r.grant_id
       and ${isLiving('o')}
-  ) as has_kin`;
+  ) as has_kin, exists (
+    select from revocations b
+    where b.provider = r.provider and b.grant_id = r.grant_id and b.id <> r.id
+      and b.client_id is not distinct from r.client_id and b.registered is distinct from '[]'
+  ) as has_beside`;
 
 /** How tokens get among those that are to be ended. */
 interface Entry {

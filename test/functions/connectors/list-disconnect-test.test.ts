@@ -202,12 +202,15 @@ describe('disconnecting', () => {
     },
   );
 
+  const gone = { status: 401, body: '{"message":"Bad credentials"}' };
+
   test.each([404, 422])(
     'GitHub counts as revoked where it says %i, there is no such token',
     async (status) => {
       const person = await newPerson(world);
       await connectGitHub(person.at, 'octocat');
       world.gateway.misbehave({ provider: 'github', match: '^DELETE', respond: { status, body: '{}' } });
+      world.gateway.misbehave({ provider: 'github', match: '^GET .*/user', respond: gone });
       expect((await person.at.delete('/api/connectors/github')).body.revocation).toBe('revoked');
       expect(await revocationsOf(person)).toEqual([]);
     },
@@ -222,6 +225,7 @@ describe('disconnecting', () => {
     // While the first one goes on with the newer pair, a refusal says nothing of the grant.
     await quiet(world);
     world.gateway.misbehave({ provider: 'shopify', match: '^DELETE', respond: { status: 401, body: '{}' } });
+    world.gateway.misbehave({ provider: 'shopify', match: 'graphql', respond: { status: 401, body: '{}' } });
     expect((await gone.at.delete('/api/connectors/shopify')).body.revocation).toBe('shared');
     expect((await person.at.delete('/api/connectors/shopify')).body.revocation).toBe('revoked');
   });
