@@ -378,6 +378,7 @@ create table if not exists revocations (
   under_way_until timestamptz, -- the provider is being asked: it is nobody else's until then
   attempts integer not null default 0,
   next_attempt_at timestamptz not null,
+  handed_at timestamptz, -- to the queue: until it is read there, or some minutes are over, it is not handed again
   give_up_at timestamptz not null,
   last_error_code text,
   created_at timestamptz not null default now()
@@ -387,6 +388,7 @@ alter table revocations add column if not exists grant_id text;
 alter table revocations add column if not exists credential_id text;
 alter table revocations add column if not exists client_id text;
 alter table revocations add column if not exists unheard_since timestamptz;
+alter table revocations add column if not exists handed_at timestamptz;
 alter table revocations alter column account_id drop not null;
 alter table revocations alter column grant_id drop not null;
 -- Of the account that another has taken the place of: what was registered there, [{id, target}]. Null where the

@@ -317,6 +317,9 @@ test('one provider whose ends all fail keeps those of the others waiting', async
   const found = await world.sql(`select provider from revocations where id = any ($1::uuid[])`, [ids]);
   expect(found.filter(({ provider }) => provider === 'github')).toHaveLength(3);
   expect(ids).toHaveLength(1_000);
+  // What waits in the queue is not put there again.
+  const more = await dueRevocations(openServices(world.bindings as unknown as Env), 1_000);
+  expect([more.length, more.filter((id) => ids.includes(id))]).toEqual([503, []]);
   await world.sql(`delete from revocations`);
   await world.queuesDeaf(false);
 });

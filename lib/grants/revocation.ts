@@ -118,7 +118,7 @@ export async function claimRevocation(
     ),
     claimed as (
       update revocations r set
-        attempts = r.attempts + 1, grant_id = ${grantId}, account_id = coalesce(${known?.accountId ?? null}, due.account_id),
+        attempts = r.attempts + 1, handed_at = null, grant_id = ${grantId}, account_id = coalesce(${known?.accountId ?? null}, due.account_id),
         under_way_until = now() + make_interval(secs => ${ATTEMPT_SECONDS}),
         -- Whoever was at it before has vanished, maybe between the provider's answer and ours to it.
         unheard_since = case
@@ -155,9 +155,13 @@ export async function identify(
   return { ...row, grant_id: grantId, account_id: accountId, ...known };
 }
 
+/** What was handed to the queue so long ago may have been lost there. */
+const HANDED_AGAIN = sql`interval '5 minutes'`;
+
 /**
  * The ids of tokens that are due, those of each provider in turn and the longest waiting first, so that one that is down
- * holds up no other's. Those past their last day are given up, loudly.
+ * holds up no other's; each is given once, until it is read in the queue, that this does not fill with what waits there
+ * already. Those past their last day are given up, loudly.
  */
 export async function dueRevocations({ postgres }: Services, limit: number): Promise<string[]> {
   const rows = await postgres.rows(sql<{
@@ -179,11 +183,19 @@ export async function dueRevocations({ postgres }: Services, limit: number): Pro
     awaited as (
       update revocations r set next_attempt_at = now() from given_up g
       where r.provider = g.provider and r.grant_id = g.grant_id and r.give_up_at = 'infinity'
+    ),
+    due as (
+      select each.id from (
+        select r.id, row_number() over (partition by r.provider order by r.next_attempt_at) as turn from revocations r
+        where r.next_attempt_at <= now() and r.id not in (select id from given_up)
+          and (r.handed_at is null or r.handed_at < now() - ${HANDED_AGAIN})
+      ) each order by each.turn limit ${limit}
+    ),
+    handed as (
+      update revocations r set handed_at = now() from due where r.id = due.id
+      returning r.id, false as given_up, r.provider, r.connection_id
     )
-    (select id, false as given_up, provider, connection_id from (
-       select r.*, row_number() over (partition by r.provider order by r.next_attempt_at) as turn from revocations r
-       where r.next_attempt_at <= now() and r.id not in (select id from given_up)
-     ) due order by turn limit ${limit})
+    select * from handed
     union all
     select id, true, provider, connection_id from given_up`);
   for (const row of rows) if (row.given_up) notDiscarded(row.provider, row.connection_id);
