@@ -1,4 +1,6 @@
 import { beforeEach, expect, test } from 'vitest';
+import { onJoined } from '../lib/grants/joined.ts';
+import { openServices } from '../lib/services.ts';
 import { forgetAll } from './chaos/failed-sign-ins/books.ts';
 import { quiet } from './chaos/owners-leave/quiet.ts';
 import { ownShop } from './functions/webhooks/looked-after.ts';
@@ -178,4 +180,31 @@ test('the hundred and first sign-in of a person at Google silently ends the firs
     'shared',
   );
   expect((await person.at.delete('/api/connectors/google_ads')).body.revocation).toBe('revoked');
+});
+
+test('a brand that goes on with a token of another sign-in is told the end of its own former one', async () => {
+  const team = await newTeam(world);
+  const person = await newPerson(world, { teams: [team.id] });
+  const signIn = async (brand?: string) => {
+    const scope = brand === undefined ? {} : { brand };
+    const reply = await connectByOAuth(person.at, 'google_ads', { account: 'ada@acme.example', ...scope });
+    await quiet(world);
+    return String(reply.body.id);
+  };
+  const first = await signIn(team.brand);
+  await world.sql(`update connections set reauthorize_by = now() + interval '2 days' where id = $1`, [first]);
+  const second = await signIn();
+  await until(async () => (await rowOf(first)).version === 2 || undefined);
+  expect((await rowOf(first)).reauthorize_by).toBeNull();
+  // Nor does it give up a better one for one that ends sooner.
+  await world.sql(`update connections set reauthorize_by = now() - interval '1 hour' where id = $1`, [
+    second,
+  ]);
+  const { version } = await rowOf(first);
+  await onJoined(openServices(world.bindings as unknown as Env), {
+    provider: 'google_ads',
+    grant_id: String((await rowOf(first)).grant_id),
+    id: second,
+  });
+  expect(await rowOf(first)).toMatchObject({ version, reauthorize_by: null });
 });

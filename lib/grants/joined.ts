@@ -20,6 +20,8 @@ type Member = SealedRow & {
   connected_at: Date;
   expires_at: Date | null;
   refresh_at: Date | null;
+  refresh_token_expires_at: Date | null;
+  reauthorize_by: Date | null;
   /** Nobody is renewing it. */
   is_free: boolean;
 };
@@ -104,14 +106,21 @@ function mayFollow(member: Member, newest: Member): boolean {
     (member.refresh_token === null) === (newest.refresh_token === null) &&
     member.connected_at < newest.connected_at &&
     member.credential_id !== newest.credential_id &&
+    endOf(member) <= endOf(newest) &&
     member.scopes.every((scope) => newest.scopes.includes(scope))
   );
+}
+
+/** Milliseconds since 1970; what has no end ends last. */
+function endOf({ reauthorize_by }: Member): number {
+  return reauthorize_by?.getTime() ?? Infinity;
 }
 
 async function readMembers({ postgres }: Services, { provider, grant_id }: Joined): Promise<Member[]> {
   return postgres.rows(sql<Member>`
     select c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version, c.credential,
       c.refresh_token, c.credential_id, c.client_id, c.scopes, c.connected_at, c.expires_at, c.refresh_at,
+      c.refresh_token_expires_at, c.reauthorize_by,
       (c.lease_until is null or c.lease_until <= now()) as is_free, ${dataKeyColumns}
     from connections c left join data_keys k on k.id = c.data_key_id
     where c.provider = ${provider} and c.grant_id = ${grant_id} and ${isLiving('c')}`);
@@ -148,7 +157,9 @@ async function follow(
     old as (select s.* from standing s, held where held.twins > 0 and not held.is_ending),
     written as (
       update connections c set credential = ${credential}::bytea, refresh_token = ${refreshToken}::bytea,
-        expires_at = ${newest.expires_at}::timestamptz, refresh_at = ${newest.refresh_at}::timestamptz, data_key_id = ${key.id}::uuid,
+        expires_at = ${newest.expires_at}::timestamptz, refresh_at = ${newest.refresh_at}::timestamptz,
+        refresh_token_expires_at = ${newest.refresh_token_expires_at}::timestamptz,
+        reauthorize_by = ${newest.reauthorize_by}::timestamptz, data_key_id = ${key.id}::uuid,
         credential_id = ${newest.credential_id}, client_id = ${newest.client_id}, version = c.version + 1, scopes = ${scopes}::text[],
         missing_scopes = ${missingScopes(provider, { scopes, missing: [] })}::text[], updated_at = now()
       from old where c.id = old.id returning c.id
