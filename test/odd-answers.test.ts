@@ -190,8 +190,7 @@ describe('an odd answer to the question whether a credential works ends no livin
            or (to_jsonb(c) ->> 'check_at')::timestamptz <= now())`,
       );
       expect(busy).toEqual([]);
-      // Whoever waits for another's refresh does so for eight seconds.
-    }, 15_000);
+    });
     expect(await standing(people)).toEqual(all(people, 'connected'));
   });
 
