@@ -36,6 +36,17 @@ test('shows what it will do, and with --yes makes a team’s secrets unreadable 
   expect(await tested(other.ada)).toBe('connected');
 });
 
+test('a connection whose data key is gone by another hand is not asked about, and the log says why', async () => {
+  const world = await connectedWorld();
+  await world.sql('delete from data_keys where tenant_id = $1', [teams.ours]);
+  const other = await world.reopen();
+  const reply = await other.ada.post('/api/connectors/github/test');
+  expect(reply.status).toBe(503);
+  expect(other.logs.at(-1)).toMatch(/data key is gone/);
+  expect(other.gateway.count('github')).toBe(0);
+  expect(await tested(other.mallory)).toBe('connected');
+});
+
 test('needs PostgreSQL alone; what is missing, or asked wrongly, is said', async () => {
   const world = await openWorld();
   const noKms = { AWS_REGION: '', AWS_ACCESS_KEY_ID: '', AWS_SECRET_ACCESS_KEY: '', KMS_KEY_ID: '' };
