@@ -100,7 +100,7 @@ create table if not exists connections (
   expires_at timestamptz,
   refresh_token_expires_at timestamptz,
   refresh_at timestamptz, -- when it is due for a refresh
-  check_at timestamptz, -- when the provider is asked whether it works still, where no refresh finds out
+  check_at timestamptz, -- when the provider is asked whether it works still: a refresh finds out of the grant alone
   reauthorize_by timestamptz,
   expiring_told timestamptz, -- the reauthorize_by that its owner was told of
   previous_refresh_token bytea, -- envelope: what the standing one came in place of, until that has worked once
@@ -135,7 +135,7 @@ alter table connections add column if not exists heard_by uuid;
 alter table connections add column if not exists client_id text;
 alter table connections add column if not exists unheard_since timestamptz;
 update connections set check_at = now() + random() * interval '1 day'
-where status = 'connected' and refresh_at is null and check_at is null;
+where status = 'connected' and check_at is null;
 drop index if exists connections_by_account;
 create index if not exists connections_by_brand on connections (brand_id) where brand_id is not null;
 create index if not exists connections_by_grant on connections (provider, grant_id) where status <> 'disconnected';

@@ -297,3 +297,33 @@ test('one failed refresh of a token that goes on for ever is told as a day by wh
   const list = await person.at.get('/api/connectors/list');
   expect(list.body.connections[0].reauthorize_by).toBeNull();
 });
+
+test('a connection that is renewed for ever is never asked whether it works', async () => {
+  const person = await newPerson(world);
+  const reply = await connectByOAuth(person.at, 'google_ads', { account: 'ada@acme.example' });
+  const id = String(reply.body.id);
+  const hours = async () => {
+    const [row] = await world.sql(
+      'select extract(epoch from check_at - now()) / 3600 as hours, refresh_at from connections where id = $1',
+      [id],
+    );
+    expect(row?.refresh_at).not.toBeNull();
+    return Number(row?.hours);
+  };
+  expect(await hours()).toBeGreaterThan(19);
+  await world.sql(`update connections set check_at = now() - interval '1 second' where id = $1`, [id]);
+  // Nobody there may see any account by now, though the grant stands.
+  world.gateway.misbehave({
+    provider: 'google_ads',
+    match: 'listAccessibleCustomers',
+    times: 1,
+    respond: { status: 200, headers: { 'content-type': 'application/json' }, body: '{"resourceNames":[]}' },
+  });
+  await fireCron(world, 'check');
+  const told = await until(async () => {
+    const [row] = await world.sql('select last_error_code from connections where id = $1', [id]);
+    return row?.last_error_code ?? undefined;
+  });
+  expect(told).toBe('insufficient_scope');
+  expect(await hours()).toBeGreaterThan(19);
+});

@@ -1,9 +1,9 @@
 import { sql } from 'kysely';
 
 /**
- * SQL: when a provider is asked next whether a credential works that no refresh finds out about: within a day, at a
- * random hour, so that no herd comes due at once. Zendesk's old API tokens are switched off after 30 days without use,
- * and no provider's budget is touched by one question a day.
+ * SQL: when a provider is asked next whether a connection works, since a refresh finds out of its grant alone: within a
+ * day, at a random hour, so that no herd comes due at once. Zendesk's old API tokens are switched off after 30 days
+ * without use, and no provider's budget is touched by one question a day.
  */
 export const nextCheck = sql`(now() + interval '20 hours' + random() * interval '2 hours')`;
 

@@ -53,19 +53,25 @@ async function checkOne(services: Services, id: string, providerId: string): Pro
   }
 }
 
-/** Takes connections that are due: of all who ask at once one gets each. What comes to nothing is due again in an hour. */
+/**
+ * Takes connections that are due: of all who ask at once one gets each. What comes to nothing, or is not asked for now, is
+ * due again in an hour.
+ */
 async function claim(
   { postgres }: Services,
   ids: readonly string[],
 ): Promise<{ id: string; provider: string }[]> {
   return postgres.rows(sql<{ id: string; provider: string }>`
     with due as (
-      select c.id, ${isLiving('c')} as is_living from connections c
+      select c.id, ${isLiving('c')} as is_living,
+        -- Where it is being renewed, or that comes to nothing, there is nothing else to be asked.
+        c.failures = 0 and coalesce(c.refresh_at > now(), true) and coalesce(c.lease_until <= now(), true) as is_free
+      from connections c
       where c.id = any (${ids}::uuid[]) and c.check_at <= now() for update of c skip locked
     ),
     claimed as (
       update connections c set check_at = case when due.is_living then ${nextTry} else ${soon} end
-      from due where c.id = due.id returning c.id, c.provider, due.is_living
+      from due where c.id = due.id returning c.id, c.provider, due.is_living and due.is_free as is_to_ask
     )
-    select id, provider from claimed where is_living`);
+    select id, provider from claimed where is_to_ask`);
 }

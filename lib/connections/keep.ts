@@ -189,7 +189,7 @@ async function write(
         ${keepable.missing}::text[], ${JSON.stringify(keepable.config)}::jsonb, ${version}::integer, ${key.id}::uuid,
         ${credential}::bytea, ${refreshToken}::bytea, ${keepable.expiresAt ?? null}::timestamptz,
         ${keepable.refreshTokenExpiresAt ?? null}::timestamptz, ${keepable.refreshAt ?? null}::timestamptz,
-        case when ${keepable.refreshAt === undefined} then ${nextCheck} end, ${keepable.endsAt ?? null}::timestamptz
+        ${nextCheck}, ${keepable.endsAt ?? null}::timestamptz
       from target
       on conflict (user_id, brand_id, provider) do update set
         id = excluded.id, tenant_id = excluded.tenant_id, heard_by = null, type = excluded.type, status = excluded.status,

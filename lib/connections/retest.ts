@@ -142,7 +142,7 @@ function setsOf(provider: Provider, sealed: TestedRow, outcome: Outcome): RawBui
   }
   if (outcome.finding === 'lacking') {
     return sql`
-      check_at = case when c.status = 'connected' and c.refresh_at is null then ${nextCheck} end,
+      check_at = case when c.status = 'connected' then ${nextCheck} end,
       last_error_code = case when c.status = 'connected' then 'insufficient_scope' else c.last_error_code end,
       last_error_message = case when c.status = 'connected' then ${outcome.message} else c.last_error_message end,
       last_error_at = case when c.status = 'connected' then now() else c.last_error_at end, updated_at = now()`;
@@ -154,7 +154,8 @@ function setsOf(provider: Provider, sealed: TestedRow, outcome: Outcome): RawBui
   const dueAgain = sql`case when before.status <> 'connected' and ${canRenew} then now() else c.refresh_at end`;
   const scopes = verified.scopes ?? sealed.scopes;
   return sql`
-    status = 'connected', check_at = case when ${dueAgain} is null then case when before.status <> 'connected' then ${afterRevival} else ${nextCheck} end end, account_name = coalesce(${verified.account.name}, c.account_name),
+    status = 'connected', check_at = case when before.status <> 'connected' and ${dueAgain} is null then ${afterRevival} else ${nextCheck} end,
+    account_name = coalesce(${verified.account.name}, c.account_name),
     scopes = coalesce(${verified.scopes ?? null}::text[], c.scopes),
     missing_scopes = ${missingScopes(provider, { ...verified, scopes })}::text[],
     refresh_at = ${dueAgain}, credential_id = ${outcome.credentialId}, grant_id = coalesce(${grantId}, c.grant_id),

@@ -70,7 +70,7 @@ export async function writeRenewed(
           case when ${result.previous_refresh_token === null} then c.refresh_token_expires_at end),
         reauthorize_by = coalesce(${result.reauthorize_by}::timestamptz, c.reauthorize_by),
         refresh_at = ${result.refresh_at}::timestamptz,
-        check_at = case when ${result.refresh_at === null} then ${nextCheck} else c.check_at end, last_refreshed_at = now(), failures = 0, lease_id = null,
+        check_at = coalesce(c.check_at, ${nextCheck}), last_refreshed_at = now(), failures = 0, lease_id = null,
         lease_until = null, last_error_code = null, last_error_message = null, last_error_at = null, updated_at = now()
       where c.id = ${result.connection_id}::uuid and c.version = ${result.version}::integer and c.status = 'connected'
         and c.credential is not null and exists (select from data_keys k where k.id = ${result.data_key_id}::uuid)
