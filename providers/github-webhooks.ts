@@ -171,13 +171,16 @@ export const repositoryHooks = {
   missed: redeliverAll,
   *unregister(access, { url, registered, kept }) {
     const left: Registered[] = [];
+    const refused: Registered[] = [];
     for (const [at, each] of registered.entries()) {
       const outcome = yield* removeHook(access, each, { url, kept });
-      if (outcome.is === 'ended') return true;
-      if (outcome.is === 'limited') return { left: [...left, ...registered.slice(at)] };
+      if (outcome.is === 'ended') return 'out_of_reach';
+      if (outcome.is === 'limited') return { left: [...left, ...refused, ...registered.slice(at)] };
       if (outcome.is === 'failed') left.push(each);
+      if (outcome.is === 'refused') refused.push(each);
     }
-    return left.length === 0 || { left };
+    if (left.length > 0) return { left: [...left, ...refused] };
+    return refused.length === 0 || 'out_of_reach';
   },
 } satisfies Webhooks;
 

@@ -305,9 +305,13 @@ export interface Webhooks {
   register: (access: Access, wanted: WantedWebhooks) => Dialogue<Registration>;
   /**
    * Takes away what `register` has made. True once it is gone, now or before; else what is left, where that is known.
+   * `out_of_reach` is what may stand there and this credential cannot take away, now or ever.
    * Absent where nothing is a connection's own.
    */
-  unregister?: (access: Access, ended: EndedWebhooks) => Dialogue<boolean | { left: Registered[] }>;
+  unregister?: (
+    access: Access,
+    ended: EndedWebhooks,
+  ) => Dialogue<boolean | 'out_of_reach' | { left: Registered[] }>;
   /** Asks for what we may have been told in vain, and has it told again where that can be had. */
   missed?: (access: Access, gap: Gap) => Dialogue<Missed>;
   /** The same for what the app as a whole is told: as whom the app signs in (RFC 7519), and what it asks with that. */

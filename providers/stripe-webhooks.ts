@@ -66,14 +66,14 @@ export const stripeWebhooks = {
   *unregister(access, { registered, url, kept }) {
     // One may have been made whose id we never heard.
     const listed = yield call(access, 'GET', `${root}?limit=100`);
-    // The key is gone, and what it made is out of our reach.
-    if (listed.status === 401) return true;
+    if (listed.status === 401) return 'out_of_reach';
     const found = endpoints.safeParse(listed.json).data?.data.filter((each) => each.url === url) ?? [];
     const ids = new Set([...registered, ...found].map(({ id }) => id));
     for (const { id } of kept) ids.delete(id);
     for (const id of ids) {
       const { status } = yield call(access, 'DELETE', `${root}/${encodeURIComponent(id)}`);
-      if (status !== 200 && status !== 404 && status !== 401) return false;
+      if (status === 401) return 'out_of_reach';
+      if (status !== 200 && status !== 404) return false;
     }
     return listed.status === 200 || registered.length > 0;
   },

@@ -3,7 +3,7 @@ import { dueRevocations } from '../lib/grants/revocation.ts';
 import { openServices } from '../lib/services.ts';
 import { newBrand, newTeam } from './chaos/owners-leave/cast.ts';
 import { quiet } from './chaos/owners-leave/quiet.ts';
-import { happen, hooksOf, ownAccount, ownShop } from './functions/webhooks/looked-after.ts';
+import { happen, hooksOf, leftOf, ownAccount, ownShop } from './functions/webhooks/looked-after.ts';
 import { fireCron } from './support/cron.ts';
 import { connectByOAuth } from './support/flows.ts';
 import { run } from './support/keyed-world.ts';
@@ -298,6 +298,27 @@ test('the hooks of a connection that was left pending stay at GitHub when the ne
   expect((await person.at.delete('/api/connectors/github', { brand })).body.revocation).toBe('shared');
   expect((await person.at.delete('/api/connectors/github')).body.revocation).toBe('revoked');
   expect(ids.map((id) => hooksOf(world, id).length)).toEqual([0, 0]);
+});
+
+test('the hooks of a brand that has just gone stay at GitHub when its person disconnects before the sweep has looked', async () => {
+  const team = await newTeam(world, { url: first.url, secret });
+  const brand = await newBrand(world, team);
+  const person = await newPerson(world, { teams: [team] });
+  const ids: string[] = [];
+  for (const scope of [{ brand }, {}]) {
+    const reply = await connectByOAuth(person.at, 'github', { account: 'octocat', ...scope });
+    await person.at.put('/api/connectors/github/repositories', {
+      body: { repositories: ['octocat/Hello-World'] },
+      ...scope,
+    });
+    ids.push(String(reply.body.id));
+    await quiet(world);
+  }
+  await remove(brand);
+  expect((await person.at.delete('/api/connectors/github')).body.revocation).toBe('revoked');
+  expect(ids.map((id) => hooksOf(world, id).length)).toEqual([0, 0]);
+  await minutesPass(2);
+  expect(ids.map((id) => leftOf(world, id))).toEqual([0, 0]);
 });
 
 test('one provider whose ends all fail keeps those of the others waiting', async () => {

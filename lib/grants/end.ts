@@ -143,12 +143,7 @@ async function endKnown(
     return { failed: 'webhooks_not_removed' };
   }
   if (isBusy) return { failed: 'grant_busy' };
-  if (
-    outcome === 'grant' &&
-    !goAlong &&
-    row.has_beside &&
-    !(await unregisterBeside(services, provider, row, access))
-  ) {
+  if (outcome === 'grant' && !goAlong && !(await unregisterBeside(services, provider, row, access))) {
     return { failed: 'webhooks_not_removed' };
   }
   if (!ending) return outcome;
@@ -166,8 +161,8 @@ async function endKnown(
 }
 
 /**
- * Takes away the hooks of those whose tokens are to be ended beside these, and end with their grant: they cannot do it
- * any more then. Whether nothing of them is left.
+ * Takes away the hooks of those that end with the grant of these: they cannot do it any more then. Whether nothing of
+ * them is left.
  */
 async function unregisterBeside(
   services: Services,
@@ -175,12 +170,8 @@ async function unregisterBeside(
   row: RevocationRow,
   access: Access,
 ): Promise<boolean> {
-  const rows = await services.postgres.rows(sql<Pick<RevocationRow, 'id' | 'connection_id' | 'registered'>>`
-    select r.id, r.connection_id, r.registered from revocations r
-    where r.provider = ${row.provider} and r.grant_id = ${row.grant_id} and r.id <> ${row.id}::uuid
-      and r.client_id is not distinct from ${row.client_id}`);
   let isDone = true;
-  for (const each of rows) {
+  for (const each of row.beside) {
     if (!mayStand(provider, each.registered)) continue;
     isDone = (await unregister(services, provider, each, access)) && isDone;
   }

@@ -1,10 +1,11 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Config, Registered } from '../../providers/provider.ts';
-import { isLiving } from '../connections/living.ts';
+import { isLiving, isOwned } from '../connections/living.ts';
 import type { SealedRow } from '../connections/sealed.ts';
 import { dataKeyColumns } from '../connections/snapshot.ts';
 import { strict, unheardSince } from '../refresh/unheard.ts';
 import type { Services } from '../services.ts';
+import { mayBeRegistered } from '../webhooks/unregister.ts';
 
 /** Half of it at least passes, and the attempt before is over. */
 const FIRST_RETRY_SECONDS = 160;
@@ -36,11 +37,14 @@ export type RevocationRow = SealedRow & {
   is_ending: boolean | null;
   /** Somebody has the same account by what is known as another key. */
   has_kin: boolean;
-  /** There are others of its grant and client on their way to their end that may have webhooks. */
-  has_beside: boolean;
+  /** Others of its grant and client that end with it and may have webhooks: on their way to their end, or about to be. */
+  beside: Beside[];
   /** A refresh of it is under way: what the provider says of the token before says nothing of its grant. */
   is_renewing?: boolean | null;
 };
+
+/** Whose webhooks go with another's end: see `unregister`. */
+export type Beside = Pick<RevocationRow, 'id' | 'connection_id' | 'registered'>;
 
 /** The columns of `RevocationRow`, of a row `r` of `revocations` and the outcome `held` of `hold_grant`. */
 export const revocationColumns = sql`
@@ -50,11 +54,18 @@ export const revocationColumns = sql`
     select from connections o
     where o.provider = r.provider and o.account_id = r.account_id and o.type = 'api_key' and o.grant_id <> r.grant_id
       and ${isLiving('o')}
-  ) as has_kin, exists (
-    select from revocations b
+  ) as has_kin, array(
+    select jsonb_build_object('id', b.id, 'connection_id', b.connection_id, 'registered', b.registered)
+    from revocations b
     where b.provider = r.provider and b.grant_id = r.grant_id and b.id <> r.id
       and b.client_id is not distinct from r.client_id and b.registered is distinct from '[]'
-  ) as has_beside`;
+    union all
+    -- The sweep has not come to it yet.
+    select jsonb_build_object('id', r.id, 'connection_id', o.id, 'registered', null)
+    from connections o join webhooks w on w.connection_id = o.id and ${mayBeRegistered()}
+    where o.provider = r.provider and o.grant_id = r.grant_id and o.status <> 'disconnected' and o.id <> r.connection_id
+      and o.client_id is not distinct from r.client_id and not ${isOwned('o')}
+  ) as beside`;
 
 /** How tokens get among those that are to be ended. */
 interface Entry {

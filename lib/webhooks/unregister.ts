@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Access, Provider, Registered, Webhooks } from '../../providers/provider.ts';
+import { isOwned } from '../connections/living.ts';
 import { resultOf } from '../dialogue.ts';
 import { OutboundError } from '../outbound.ts';
 import type { Services } from '../services.ts';
@@ -10,12 +11,15 @@ export function mayBeRegistered(): RawBuilder<boolean> {
   return sql<boolean>`(w.registered <> '[]' or w.status = 'failed' or w.lease_id is not null)`;
 }
 
-/** Whose webhooks are to go: a connection's that has ended, or those of the account before, where it goes on. */
+/** SQL: whether the webhooks of a connection `c` are in use: it has not ended, and its owner is there. */
+const isInUse = sql`c.status <> 'disconnected' and ${isOwned('c')}`;
+
+/** Whose webhooks are to go: a connection's that has ended or has lost its owner, or those of the account before, where it goes on. */
 interface Ended {
-  /** Of the row in `revocations`. */
+  /** Of the row in `revocations` that ends them. */
   id: string;
   connection_id: string;
-  /** Null where the connection has ended, and its row in `webhooks` tells. */
+  /** Null where the connection is over, and its row in `webhooks` tells. */
   registered: Registered[] | null;
 }
 
@@ -46,56 +50,83 @@ function isUnknown({ choices, clientSecrets }: Webhooks): boolean {
   return !choices && !clientSecrets;
 }
 
-/** Takes away what was registered, with a credential that still works. True once nothing is left. */
+/**
+ * Takes away what was registered, with a credential that still works. True once nothing is left, or nobody here can take
+ * away what is: that is said loudly.
+ */
 export async function unregister(
   services: Services,
   provider: Provider,
   ended: Ended,
   access: Access,
 ): Promise<boolean> {
+  const removal = await remove(services, provider, ended, access);
+  if (removal === 'out_of_reach') webhooksLeft(provider.id, ended.connection_id);
+  return removal !== 'kept';
+}
+
+async function remove(
+  services: Services,
+  provider: Provider,
+  ended: Ended,
+  access: Access,
+): Promise<'gone' | 'out_of_reach' | 'kept'> {
   const { webhooks } = provider;
-  if (!webhooks?.unregister) return true;
+  if (!webhooks?.unregister) return 'gone';
   const [row] = await services.postgres.rows(sql<Row>`
     select w.registered, w.status, l.is_live, l.is_live and (w.lease_id is not null or w.check_at <= now()) as is_busy,
       exists (select from revocations r where r.id = ${ended.id}::uuid and r.give_up_at <= now() + ${LATE}) as is_late
     from webhooks w cross join lateral (
       select exists (
-        select from connections c where c.id = w.connection_id and c.status <> 'disconnected'
+        select from connections c where c.id = w.connection_id and ${isInUse}
       ) as is_live
     ) l
     where w.connection_id = ${ended.connection_id}::uuid`);
-  const isLast = row?.is_late === true && 'grant' in provider.revocation;
+  const notNow = row?.is_late === true && 'grant' in provider.revocation ? 'out_of_reach' : 'kept';
   // What is in use is not this one's to take away.
-  if (!ended.registered && row?.is_live) return true;
+  if (!ended.registered && row?.is_live) return 'gone';
   const all = ended.registered ?? row?.registered ?? [];
   // What has failed, or was under way, may have been made all the same.
   const hasUnknown = ended.registered ? all.length === 0 : row?.status === 'failed';
   const isUnclear = hasUnknown && isUnknown(webhooks);
-  if (all.length === 0 && !isUnclear) return true;
+  if (all.length === 0 && !isUnclear) return 'gone';
   // What stands now may yet turn out to be what stood before.
-  if (ended.registered && row?.is_busy) return isLast;
+  if (ended.registered && row?.is_busy) return notNow;
   const kept = ended.registered && row ? row.registered : [];
   const registered = all.filter(({ id }) => id === '' || !kept.some((each) => each.id === id));
-  const isInUse = registered.length < all.length || isUnclear;
-  if (ended.registered && isInUse && row?.is_live && row.status === 'failed') return isLast;
-  if (registered.length === 0 && !isUnclear) return true;
+  const isPartlyKept = registered.length < all.length || isUnclear;
+  if (ended.registered && isPartlyKept && row?.is_live && row.status === 'failed') return notNow;
+  if (registered.length === 0 && !isUnclear) return 'gone';
   const url = webhookUrl(services, provider, ended.connection_id);
   const result = await resultOf(webhooks.unregister(access, { registered, url, kept }), services.meter).catch(
     (error: unknown) => {
-      if (isLast && error instanceof OutboundError) return false;
+      if (notNow === 'out_of_reach' && error instanceof OutboundError) return false;
       throw error;
     },
   );
   if (typeof result === 'object') await keepLeft(services, ended, result.left);
-  if (result !== true) return isLast;
-  if (ended.registered) return true;
+  if (result === false || typeof result === 'object') return notNow;
+  const removal = result === true ? 'gone' : result;
+  if (ended.registered) return removal;
   await services.postgres.rows(sql`
     update webhooks set registered = '[]', status = 'none', error = null, secret = null, data_key_id = null,
       updated_at = now()
     where connection_id = ${ended.connection_id}::uuid and not exists (
-      select from connections c where c.id = ${ended.connection_id}::uuid and c.status <> 'disconnected'
+      select from connections c where c.id = ${ended.connection_id}::uuid and ${isInUse}
     )`);
-  return true;
+  return removal;
+}
+
+/** The loud line of webhooks that stand at the provider, tell nobody, and that nobody here can take away. */
+function webhooksLeft(provider: string, connectionId: string): void {
+  console.error(
+    JSON.stringify({
+      level: 'error',
+      event: 'webhooks_left',
+      provider_id: provider,
+      connection_id: connectionId,
+    }),
+  );
 }
 
 /** The next attempt need not ask for what is gone. */
@@ -107,7 +138,7 @@ async function keepLeft({ postgres }: Services, ended: Ended, left: readonly Reg
       : sql`
         update webhooks set registered = ${registered}::jsonb
         where connection_id = ${ended.connection_id}::uuid and not exists (
-          select from connections c where c.id = ${ended.connection_id}::uuid and c.status <> 'disconnected'
+          select from connections c where c.id = ${ended.connection_id}::uuid and ${isInUse}
         )`,
   );
 }

@@ -13,6 +13,7 @@ import {
   endpointsOf,
   happen,
   hooksOf,
+  leftOf,
   ownAccount,
   rowOf,
   subscriptionsOf,
@@ -55,7 +56,7 @@ describe('a disconnect takes away', () => {
   test('the hooks on each repository at GitHub', async () => {
     const { person, id } = await withGithub(world, [HELLO, 'octocat/launch-plans']);
     expect(await disconnect(person, 'github')).toBe('revoked');
-    expect(hooksOf(world, id)).toEqual([]);
+    expect([hooksOf(world, id), leftOf(world, id)]).toEqual([[], 0]);
     expect(await rowOf(world, id)).toMatchObject({ status: 'none', registered: [], secret: null });
   });
 
@@ -70,6 +71,7 @@ describe('a disconnect takes away', () => {
     expireStripeKey(world.store('stripe'), key.api_key);
     await disconnect(person, 'stripe');
     expect(await sql(world, 'select from revocations where connection_id = $1', [id])).toEqual([]);
+    expect([endpointsOf(world, id).length, leftOf(world, id)]).toEqual([1, 1]);
   });
 });
 

@@ -136,3 +136,7 @@ export const hooksOf = (world: TestWorld, id: string): Omit<Hook, 'lastResponse'
     .list<Hook>('hook/')
     .filter(({ config }) => config.url.endsWith(id))
     .map(({ lastResponse: _, ...hook }) => hook);
+
+/** How many lines say that webhooks of a connection stand at its provider for good. */
+export const leftOf = (world: TestWorld, id: string): number =>
+  world.logs.filter((line) => line.includes('"event":"webhooks_left"') && line.includes(id)).length;

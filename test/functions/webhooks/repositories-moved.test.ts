@@ -4,7 +4,7 @@ import { openWorld } from '../../support/open-world.ts';
 import type { Person } from '../../support/people.ts';
 import { sql } from '../../support/sql.ts';
 import { until } from '../../support/trips.ts';
-import { happen, hooksOf, lookedAfter, rowOf, watch, withGithub } from './looked-after.ts';
+import { happen, hooksOf, leftOf, lookedAfter, rowOf, watch, withGithub } from './looked-after.ts';
 
 const world = await openWorld();
 beforeEach(async () => {
@@ -106,6 +106,8 @@ describe('at a disconnect', () => {
       expect(await disconnect(person)).toBe('revoked');
       expect(repositoriesOf(id)).toEqual([SPOON_NUMBER]);
       expect(await sql(world, 'select from revocations where connection_id = $1', [id])).toEqual([]);
+      // What GitHub forbids to take away stands there still: somebody must know.
+      expect(leftOf(world, id)).toBe(status === 403 ? 1 : 0);
     },
   );
 
@@ -113,7 +115,7 @@ describe('at a disconnect', () => {
     const { person, id } = await withGithub(world, [SPOON, HELLO]);
     answer(`^DELETE .*${OF_SPOON}`, 503);
     expect(await disconnect(person)).toBe('pending');
-    expect(repositoriesOf(id)).toEqual([SPOON_NUMBER]);
+    expect([repositoriesOf(id), leftOf(world, id)]).toEqual([[SPOON_NUMBER], 0]);
     expect((await rowOf(world, id)).registered).toMatchObject([{ target: SPOON }]);
     await sql(
       world,
@@ -129,6 +131,7 @@ describe('at a disconnect', () => {
       id,
     ]);
     expect(ended).toHaveLength(1);
+    expect(leftOf(world, id)).toBe(1);
   });
 });
 
