@@ -1,5 +1,5 @@
 import { afterAll, beforeEach, expect, test } from 'vitest';
-import { dueRevocations } from '../lib/grants/revocation.ts';
+import { claimRevocation, dueRevocations } from '../lib/grants/revocation.ts';
 import { openServices } from '../lib/services.ts';
 import { newBrand, newTeam } from './chaos/owners-leave/cast.ts';
 import { quiet } from './chaos/owners-leave/quiet.ts';
@@ -341,6 +341,25 @@ test('one provider whose ends all fail keeps those of the others waiting', async
   // What waits in the queue is not put there again.
   const more = await dueRevocations(openServices(world.bindings as unknown as Env), 1_000);
   expect([more.length, more.filter((id) => ids.includes(id))]).toEqual([503, []]);
+  await world.sql(`delete from revocations`);
+  await world.queuesDeaf(false);
+});
+
+test('what comes out of the queue before its time keeps the grant’s end waiting for minutes once that has come', async () => {
+  const services = openServices(world.bindings as unknown as Env);
+  await world.queuesDeaf(true);
+  const { owner, brand } = await household();
+  await withShop(owner, ownShop(), brand);
+  world.gateway.misbehave({ provider: 'shopify', match: 'api_permissions', respond: { status: 503 } });
+  expect((await owner.at.delete('/api/connectors/shopify', { brand })).body.revocation).toBe('pending');
+  const isDue = `update revocations set next_attempt_at = now() - interval '1 second'`;
+  await world.sql(isDue);
+  const [id = ''] = await dueRevocations(services, 10);
+  // Put off while it was on its way, as by another attempt at its grant.
+  await world.sql(`update revocations set next_attempt_at = now() + interval '1 minute'`);
+  expect(await claimRevocation(services, id)).toBeUndefined();
+  await world.sql(isDue);
+  expect(await dueRevocations(services, 10)).toEqual([id]);
   await world.sql(`delete from revocations`);
   await world.queuesDeaf(false);
 });

@@ -122,6 +122,11 @@ export async function claimRevocation(
   const grantId = sql`coalesce(${known?.grantId ?? null}, due.grant_id)`;
   const rows = await postgres.rows(sql<RevocationRow>`
     with due as (select r.* from revocations r where r.id = ${id}::uuid and ${isDue} for update),
+    -- One that comes out of the queue before its time is handed to it again once that has come.
+    early as (
+      update revocations r set handed_at = null
+      where r.id = ${id}::uuid and r.handed_at is not null and r.next_attempt_at > now() and not exists (select from due)
+    ),
     held as materialized (
       select h.* from due cross join lateral hold_grant(
         due.provider, ${grantId}, due.client_id, null, due.credential_id, due.id, ${ATTEMPT_SECONDS}
