@@ -3,23 +3,18 @@ import type { Config, Provider } from '../../providers/provider.ts';
 import { type Caller, callerTables, requireScope, type ScopeRow, scopeColumns } from '../access.ts';
 import { requireClient } from '../catalog.ts';
 import { credentialId, isKnownByCredential } from '../grants/identity.ts';
-import { letGo, park, sealObtained } from '../grants/obtained.ts';
-import { endsTokens } from '../grants/revocable.ts';
-import { notHeard } from '../grants/revocation.ts';
 import { announce, type DeathReason, notice, toldBy, type WithNotices } from '../notices.ts';
-import { TokenProblem } from '../oauth/token-request.ts';
 import { Problem } from '../problem.ts';
-import { sendObtained } from '../queue.ts';
 import { freshen, type Used } from '../refresh/on-demand.ts';
 import { isRenewable } from '../refresh/outcome.ts';
 import type { Services } from '../services.ts';
 import { afterRevival, nextCheck } from './check-times.ts';
 import { deathSets, deathTables } from './death.ts';
-import { tokensOfKey } from './key-grant.ts';
+import { isKeyOver } from './key-over.ts';
 import { isOwned } from './living.ts';
 import { type ConnectionRow, connectionColumns } from './row.ts';
 import { missingScopes } from './scopes.ts';
-import { bindingOf, openCredential, openKey, type SealedRow } from './sealed.ts';
+import { openCredential, type SealedRow } from './sealed.ts';
 import { dataKeyColumns } from './snapshot.ts';
 import { isStillOwned } from './still-owned.ts';
 import { type Verified, verify } from './verify.ts';
@@ -175,53 +170,6 @@ function isOver({ auth }: Provider, tested: TestedRow): boolean {
     tested.status === 'reauthorization_required' &&
     tested.last_error_code === 'invalid_credential'
   );
-}
-
-/**
- * Whether the key behind a connection that is not renewed any more is still refused: its last token may live on, and
- * says nothing of it. The token that is asked for is not kept: what works again is renewed.
- */
-async function isKeyOver(services: Services, provider: Provider, tested: TestedRow): Promise<boolean> {
-  const { auth } = provider;
-  if (auth.type === 'oauth' || !tested.has_refresh_token || tested.status === 'connected') return false;
-  const key = await openCredential(services, tested, 'refresh_token');
-  try {
-    const { config } = tested;
-    const tokens = await tokensOfKey(provider, auth, { key, config, now: Date.now() }, services.meter);
-    const given = tokens && { accessToken: tokens.credential, expiresIn: tokens.expiresIn };
-    if (given) await discard(services, provider, tested, given);
-    return false;
-  } catch (error) {
-    if (error instanceof TokenProblem && error.brought)
-      await discard(services, provider, tested, error.brought);
-    if (error instanceof TokenProblem && error.isUnheard && endsTokens(provider))
-      notHeard(provider.id, tested.connection_id);
-    if (error instanceof Problem && error.code === 'invalid_credential') return true;
-    throw error;
-  }
-}
-
-async function discard(
-  services: Services,
-  provider: Provider,
-  tested: TestedRow,
-  { accessToken, expiresIn }: { accessToken: string; expiresIn?: number | undefined },
-): Promise<void> {
-  if (!endsTokens(provider)) return;
-  const sealed = await sealObtained(
-    services,
-    provider,
-    { accessToken, ...(expiresIn !== undefined && { expiresIn }) },
-    {
-      key: await openKey(services, tested),
-      binding: { ...bindingOf(tested, 'credential'), version: tested.version + 1 },
-      config: tested.config,
-      now: Date.now(),
-      grantId: tested.grant_id,
-    },
-  );
-  await park(services, sealed, sendObtained);
-  await letGo(services, provider, sealed.id);
 }
 
 async function readOwn(services: Services, caller: Caller, provider: Provider): Promise<TestedRow> {

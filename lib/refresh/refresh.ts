@@ -1,7 +1,5 @@
-import { sql } from 'kysely';
 import type { Provider, Tokens } from '../../providers/provider.ts';
 import { clientIdOf, findClient, findProvider } from '../catalog.ts';
-import { isLiving } from '../connections/living.ts';
 import { missingScopes } from '../connections/scopes.ts';
 import { bindingOf, openCredential, openKey } from '../connections/sealed.ts';
 import { verify } from '../connections/verify.ts';
@@ -17,8 +15,8 @@ import { Problem } from '../problem.ts';
 import type { Services } from '../services.ts';
 import { type Claimed, isStillOurs, LEASE_RESERVE_MS, putBack, release, undue } from './claim.ts';
 import { type Failure, writeFailure } from './failed.ts';
-import { followGrant } from './follow.ts';
-import { askForTokens, isRenewable, mayBeUnheard, type Outcome } from './outcome.ts';
+import { askForTokens, isRenewable, mayBeUnheard } from './outcome.ts';
+import { lookInto } from './refusal.ts';
 import { type Renewed, writeRenewed } from './renewed.ts';
 import { dueAt, expiryOf } from './schedule.ts';
 import { setAside, spill } from './spill.ts';
@@ -80,29 +78,15 @@ export async function refresh(
     );
   }
 
-  let outcome: Outcome = await askForTokens(services, provider, {
+  const answered = await askForTokens(services, provider, {
     token: opened.token,
     config: row.config,
     now: databaseNow(row.claimed),
   });
-  let isFollowing = false;
-  if (outcome.outcome === 'dead' && (await isStillOurs(services, row))) {
-    outcome = (await askWithPrevious(services, provider, row)) ?? outcome;
-    if (outcome.outcome === 'dead') {
-      const followed = await followGrant(services, provider, row);
-      if (followed.is === 'tokens') {
-        outcome = { outcome: 'renewed', tokens: followed.tokens };
-        isFollowing = true;
-      }
-      if (followed.is === 'unknown') outcome = { outcome: 'down', reason: 'nobody tells what to follow' };
-    }
-  }
-  if (outcome.outcome === 'client_refused' && (await isCutOff(services, provider, row, opened))) {
-    outcome = { outcome: 'dead', reason: 'cut_off' };
-  }
-  if (outcome.outcome === 'client_refused' && (await isOfFormerClient(services, provider, row))) {
-    outcome = { outcome: 'dead', reason: 'former_client' };
-  }
+  const { outcome, isFollowing } = await lookInto(services, provider, row, {
+    answered,
+    credential: opened.credential,
+  });
   if (outcome.outcome !== 'renewed') {
     if (outcome.outcome === 'unreadable' && outcome.brought) {
       const brought = await sealRenewed(services, provider, row, opened, outcome.brought);
@@ -125,68 +109,6 @@ export async function refresh(
     if (isFollowing || !(error instanceof PostgresUnavailable)) throw error;
     await spill(services, renewed);
     return 'spilled';
-  }
-}
-
-/**
- * Whether a refusal of our client is one account's alone, that has removed it: then the access token that it gave, which
- * lives on for minutes, is refused, too. One that is over says nothing.
- */
-async function isCutOff(
-  services: Services,
-  provider: Provider,
-  row: Claimed,
-  { credential }: Opened,
-): Promise<boolean> {
-  const client = findClient(services.env, provider);
-  const isAccounts = provider.auth.type === 'oauth' && provider.auth.refresh?.isAccounts;
-  const isOver = row.expires_at !== null && row.expires_at.getTime() <= databaseNow(row.claimed);
-  if (!client || !isAccounts || isOver || row.is_refused) return false;
-  try {
-    await verify(provider, { credential, config: row.config, client }, services.meter);
-    return false;
-  } catch (error) {
-    if (error instanceof Problem) return error.code === 'invalid_credential';
-    throw error;
-  }
-}
-
-/**
- * Whether a refusal of our client is that of another one than it was connected with, while the new one is in order:
- * whom it has given tokens, it renews them for. A mistake in our settings is nobody's end.
- */
-async function isOfFormerClient(services: Services, provider: Provider, row: Claimed): Promise<boolean> {
-  const clientId = clientIdOf(services.env, provider);
-  if (row.client_id === null || clientId === null || row.client_id === clientId) return false;
-  const rows = await services.postgres.rows(sql`
-    select o.id from connections o
-    where o.provider = ${row.provider} and o.client_id = ${clientId} and o.last_refreshed_at > now() - interval '1 day'
-      and ${isLiving('o')} limit 1`);
-  return rows.length > 0;
-}
-
-/**
- * Asks once more with the token that the standing one came in place of, where the provider lets that live until its
- * successor has been used.
- */
-async function askWithPrevious(
-  services: Services,
-  provider: Provider,
-  row: Claimed,
-): Promise<Outcome | undefined> {
-  const { auth } = provider;
-  const isKept = auth.type === 'oauth' && auth.refresh?.reuse === 'until_successor_used';
-  if (!isKept || !row.previous_refresh_token) return undefined;
-  try {
-    const token = await openCredential(services, row, 'previous_refresh_token');
-    return await askForTokens(services, provider, {
-      token,
-      config: row.config,
-      now: databaseNow(row.claimed),
-    });
-  } catch (error) {
-    if (!(error instanceof Problem)) throw error;
-    return undefined;
   }
 }
 
