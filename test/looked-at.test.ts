@@ -298,32 +298,151 @@ test('one failed refresh of a token that goes on for ever is told as a day by wh
   expect(list.body.connections[0].reauthorize_by).toBeNull();
 });
 
-test('a connection that is renewed for ever is never asked whether it works', async () => {
-  const person = await newPerson(world);
+/** Somebody with Google Ads, whose look is due, as a firing of the cron makes it. */
+async function withAds() {
+  const person = { ...(await newPerson(world)), provider: 'google_ads', key: '' };
   const reply = await connectByOAuth(person.at, 'google_ads', { account: 'ada@acme.example' });
-  const id = String(reply.body.id);
+  expect(reply.status, reply.text).toBe(200);
+  const look = async () => {
+    await world.sql(`update connections set check_at = now() - interval '1 second' where id = $1`, [
+      reply.body.id,
+    ]);
+    await fireCron(world, 'check');
+    await soon(async () => expect(await hours()).toBeGreaterThan(0));
+  };
+  const renew = async () => {
+    const { version } = await rowOf(world, person);
+    await world.sql(`update connections set refresh_at = now() - interval '1 second' where id = $1`, [
+      reply.body.id,
+    ]);
+    await fireCron(world);
+    await soon(async () => expect((await rowOf(world, person)).version).toBe(Number(version) + 1));
+  };
   const hours = async () => {
     const [row] = await world.sql(
-      'select extract(epoch from check_at - now()) / 3600 as hours, refresh_at from connections where id = $1',
-      [id],
+      'select extract(epoch from check_at - now()) / 3600 as hours from connections where id = $1',
+      [reply.body.id],
     );
-    expect(row?.refresh_at).not.toBeNull();
     return Number(row?.hours);
   };
-  expect(await hours()).toBeGreaterThan(19);
-  await world.sql(`update connections set check_at = now() - interval '1 second' where id = $1`, [id]);
-  // Nobody there may see any account by now, though the grant stands.
+  return { person, look, renew, hours };
+}
+
+const listing = (status: number, body: object) =>
   world.gateway.misbehave({
     provider: 'google_ads',
     match: 'listAccessibleCustomers',
-    times: 1,
-    respond: { status: 200, headers: { 'content-type': 'application/json' }, body: '{"resourceNames":[]}' },
+    respond: { status, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) },
   });
-  await fireCron(world, 'check');
-  const told = await until(async () => {
-    const [row] = await world.sql('select last_error_code from connections where id = $1', [id]);
-    return row?.last_error_code ?? undefined;
+const unauthenticated = { error: { code: 401, message: 'Invalid credentials.', status: 'UNAUTHENTICATED' } };
+
+describe('a connection that is renewed for ever', () => {
+  test('is never asked whether it works', async () => {
+    const { person, look, hours } = await withAds();
+    expect(await hours()).toBeGreaterThan(19);
+    // Nobody there may see any account by now, though the grant stands.
+    listing(200, { resourceNames: [] });
+    await look();
+    await soon(async () => expect((await rowOf(world, person)).last_error_code).toBe('insufficient_scope'));
+    expect(await hours()).toBeGreaterThan(19);
+    expect((await rowOf(world, person)).refresh_at).not.toBeNull();
   });
-  expect(told).toBe('insufficient_scope');
-  expect(await hours()).toBeGreaterThan(19);
+
+  test('and reaches nothing says so until its next refresh alone', async () => {
+    const { person, look, renew } = await withAds();
+    listing(200, { resourceNames: [] });
+    await look();
+    await renew();
+    expect((await rowOf(world, person)).last_error_code).toBe('insufficient_scope');
+    world.reset();
+    await look();
+    await soon(async () => expect((await rowOf(world, person)).last_error_code).toBeNull());
+  });
+
+  test('dies by an incident of its provider, which refuses the token that it has just given', async () => {
+    const { person, look, renew } = await withAds();
+    listing(401, unauthenticated);
+    await look();
+    const said = async () => {
+      const { status, last_error_code, last_error_at } = await rowOf(world, person);
+      return { status, last_error_code, since: last_error_at };
+    };
+    await soon(async () =>
+      expect(await said()).toMatchObject({ status: 'connected', last_error_code: 'invalid_credential' }),
+    );
+    const first = await said();
+    await renew();
+    await look();
+    await soon(async () => expect((await rowOf(world, person)).lease_id).toBeNull());
+    expect(await said(), 'and it is known since when').toEqual(first);
+    world.reset();
+    await look();
+    await soon(async () =>
+      expect(await said()).toMatchObject({ status: 'connected', last_error_code: null }),
+    );
+    expect(typesOf(world, person)).toEqual(['connection.connected']);
+  });
+
+  test('and is refused for hours all the same is connected for ever', async () => {
+    const { person, look } = await withAds();
+    listing(401, unauthenticated);
+    await look();
+    await soon(async () => expect((await rowOf(world, person)).last_error_code).toBe('invalid_credential'));
+    await world.sql(`update connections set last_error_at = now() - interval '7 hours' where user_id = $1`, [
+      person.id,
+    ]);
+    await world.sql(`update connections set check_at = now() - interval '1 second' where user_id = $1`, [
+      person.id,
+    ]);
+    await fireCron(world, 'check');
+    await isToldOver(person);
+  });
+
+  test('and dies while it is asked is alive again by the answer to what was asked before', async () => {
+    const { person } = await withAds();
+    world.gateway.misbehave({
+      provider: 'google_ads',
+      match: 'listAccessibleCustomers',
+      hold: 1_500,
+      times: 1,
+    });
+    await world.sql(`update connections set check_at = now() - interval '1 second' where user_id = $1`, [
+      person.id,
+    ]);
+    const asked = world.gateway.count('google_ads', /listAccessibleCustomers/);
+    await fireCron(world, 'check');
+    await soon(() => expect(world.gateway.count('google_ads', /listAccessibleCustomers/)).toBe(asked + 1));
+    world.gateway.misbehave({
+      provider: 'google_ads',
+      match: '/token',
+      respond: {
+        status: 400,
+        headers: { 'content-type': 'application/json' },
+        body: '{"error":"invalid_grant"}',
+      },
+    });
+    await world.sql(`update connections set refresh_at = now() - interval '1 second' where user_id = $1`, [
+      person.id,
+    ]);
+    await fireCron(world);
+    await isToldOver(person);
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    await isToldOver(person);
+    expect((await rowOf(world, person)).check_at).toBeNull();
+  });
+
+  test('and whose end is heard of while it is asked waits a day for the next question', async () => {
+    const { person, hours } = await withAds();
+    world.gateway.misbehave({
+      provider: 'google_ads',
+      match: 'listAccessibleCustomers',
+      hold: 1_000,
+      times: 1,
+    });
+    const asked = ask(person);
+    await soon(() => expect(world.gateway.count('google_ads', /listAccessibleCustomers/)).toBeGreaterThan(1));
+    await world.sql(`update connections set check_at = now() where user_id = $1`, [person.id]);
+    expect((await asked).status).toBe(200);
+    expect(await hours()).toBeLessThan(0.1);
+  });
 });

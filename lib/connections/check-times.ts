@@ -1,4 +1,4 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 
 /**
  * SQL: when a provider is asked next whether a connection works, since a refresh finds out of its grant alone: within a
@@ -12,6 +12,13 @@ export const afterRevival = sql`(now() + interval '2 minutes')`;
 
 /** SQL: when it is asked again where it did not say. */
 export const nextTry = sql`(now() + interval '1 hour')`;
+
+/**
+ * SQL: `next`, unless somebody who has heard of its end has made a connection `c` due meanwhile: what was asked before
+ * says nothing of that.
+ */
+export const unlessDue = (next: RawBuilder<unknown>): RawBuilder<unknown> =>
+  sql`case when c.check_at <= now() then c.check_at else ${next} end`;
 
 /** SQL: when it is asked where its owner is not there: until it is ended, or they have come back. */
 export const soon = sql`(now() + interval '1 minute')`;

@@ -3,7 +3,7 @@ import { findProvider } from '../catalog.ts';
 import { Problem } from '../problem.ts';
 import { sendChecks } from '../queue.ts';
 import type { Services } from '../services.ts';
-import { nextTry, soon } from './check-times.ts';
+import { nextCheck, nextTry, soon } from './check-times.ts';
 import { isLiving } from './living.ts';
 import { retestById } from './retest.ts';
 
@@ -54,8 +54,8 @@ async function checkOne(services: Services, id: string, providerId: string): Pro
 }
 
 /**
- * Takes connections that are due: of all who ask at once one gets each. What comes to nothing, or is not asked for now, is
- * due again in an hour.
+ * Takes connections that are due: of all who ask at once one gets each. What comes to nothing, or is just being renewed,
+ * is due again in an hour; what cannot be renewed is told by its refresh, and there is nothing else to be asked.
  */
 async function claim(
   { postgres }: Services,
@@ -64,14 +64,14 @@ async function claim(
   return postgres.rows(sql<{ id: string; provider: string }>`
     with due as (
       select c.id, ${isLiving('c')} as is_living,
-        -- Where it is being renewed, or that comes to nothing, there is nothing else to be asked.
-        c.failures = 0 and coalesce(c.refresh_at > now(), true) and coalesce(c.lease_until <= now(), true) as is_free
+        c.failures > 0 as is_failing, c.refresh_at <= now() or c.lease_until > now() as is_renewing
       from connections c
       where c.id = any (${ids}::uuid[]) and c.check_at <= now() for update of c skip locked
     ),
     claimed as (
-      update connections c set check_at = case when due.is_living then ${nextTry} else ${soon} end
-      from due where c.id = due.id returning c.id, c.provider, due.is_living and due.is_free as is_to_ask
+      update connections c set check_at = case when not due.is_living then ${soon} when due.is_failing then ${nextCheck} else ${nextTry} end
+      from due where c.id = due.id
+      returning c.id, c.provider, due.is_living and not due.is_failing and due.is_renewing is not true as is_to_ask
     )
     select id, provider from claimed where is_to_ask`);
 }

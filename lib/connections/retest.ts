@@ -8,7 +8,7 @@ import { Problem } from '../problem.ts';
 import { freshen, type Used } from '../refresh/on-demand.ts';
 import { isRenewable } from '../refresh/outcome.ts';
 import type { Services } from '../services.ts';
-import { afterRevival, nextCheck } from './check-times.ts';
+import { afterRevival, nextCheck, nextTry, unlessDue } from './check-times.ts';
 import { deathSets, deathTables } from './death.ts';
 import { isKeyOver } from './key-over.ts';
 import { isOwned } from './living.ts';
@@ -24,6 +24,8 @@ type Outcome =
   | { finding: 'works'; verified: Verified; credentialId: string }
   /** It is taken, and may not do what is needed: that says nothing of whether it lives. */
   | { finding: 'lacking'; message: string }
+  /** A token that it has just given is refused: its grant lives, and it is asked again. */
+  | { finding: 'doubtful'; message: string }
   | { finding: 'dead'; reason: DeathReason & ('invalid_credential' | 'account_mismatch'); message: string };
 
 type TestedRow = SealedRow &
@@ -33,7 +35,12 @@ type TestedRow = SealedRow &
     grant_id: string;
     scopes: string[];
     last_error_code: string | null;
+    /** Tokens that it was just given have been refused for hours. */
+    is_long_refused: boolean;
   };
+
+/** As long as an incident of a provider may last, whose tokens are refused while they are renewed. */
+const LONG_REFUSED = sql`interval '6 hours'`;
 
 /**
  * Asks the provider again whether a connection's credential works, and writes down what it says; an access token
@@ -91,6 +98,11 @@ async function retestOnce(
     sealed = await read();
     if (sealed.status !== 'connected') return standing(services, sealed.connection_id);
     outcome = await outcomeOf(services, provider, sealed);
+    const isRefused = outcome.finding === 'dead' && outcome.reason === 'invalid_credential';
+    if (isRefused && !sealed.is_long_refused) {
+      const message = `${provider.name} renews the access to this account and refuses it at once. It is asked again; if this stays, connect again.`;
+      outcome = { finding: 'doubtful', message };
+    }
   }
   const row = await write(services, provider, sealed, outcome);
   await announce(services, row);
@@ -108,6 +120,8 @@ async function write(
     with before as (
       select status from connections c
       where c.id = ${sealed.connection_id}::uuid and c.version = ${sealed.version}
+        -- One that has died meanwhile was asked about before.
+        and (c.status = 'connected' or ${sealed.status !== 'connected'})
         -- Where it is being renewed, the refused token may be the one before.
         and (${!isDead} or c.lease_id is null)
       for update
@@ -137,10 +151,15 @@ function setsOf(provider: Provider, sealed: TestedRow, outcome: Outcome): RawBui
   }
   if (outcome.finding === 'lacking') {
     return sql`
-      check_at = case when c.status = 'connected' then ${nextCheck} end,
+      check_at = case when c.status = 'connected' then ${unlessDue(nextCheck)} end,
       last_error_code = case when c.status = 'connected' then 'insufficient_scope' else c.last_error_code end,
       last_error_message = case when c.status = 'connected' then ${outcome.message} else c.last_error_message end,
       last_error_at = case when c.status = 'connected' then now() else c.last_error_at end, updated_at = now()`;
+  }
+  if (outcome.finding === 'doubtful') {
+    return sql`
+      check_at = ${unlessDue(nextTry)}, last_error_code = 'invalid_credential', last_error_message = ${outcome.message},
+      last_error_at = case when c.last_error_code = 'invalid_credential' then c.last_error_at else now() end, updated_at = now()`;
   }
   const { verified } = outcome;
   // Known by the hash under today's GRANT_KEY again.
@@ -149,7 +168,7 @@ function setsOf(provider: Provider, sealed: TestedRow, outcome: Outcome): RawBui
   const dueAgain = sql`case when before.status <> 'connected' and ${canRenew} then now() else c.refresh_at end`;
   const scopes = verified.scopes ?? sealed.scopes;
   return sql`
-    status = 'connected', check_at = case when before.status <> 'connected' and ${dueAgain} is null then ${afterRevival} else ${nextCheck} end,
+    status = 'connected', check_at = case when before.status <> 'connected' and ${dueAgain} is null then ${afterRevival} else ${unlessDue(nextCheck)} end,
     account_name = coalesce(${verified.account.name}, c.account_name),
     scopes = coalesce(${verified.scopes ?? null}::text[], c.scopes),
     missing_scopes = ${missingScopes(provider, { ...verified, scopes })}::text[],
@@ -199,7 +218,9 @@ const testedColumns = sql`
   c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version, c.status, c.credential,
   c.refresh_token, c.config, c.account_id, c.grant_id, c.scopes, c.failures, c.last_error_code,
   coalesce(c.expires_at <= now() + interval '1 minute', false) as is_ending,
-  c.refresh_token is not null as has_refresh_token, ${dataKeyColumns}`;
+  c.refresh_token is not null as has_refresh_token,
+  c.last_error_code = 'invalid_credential' and c.last_error_at <= now() - ${LONG_REFUSED} as is_long_refused,
+  ${dataKeyColumns}`;
 
 function notConnected(provider: Provider): Problem {
   return new Problem('not_connected', `${provider.name} is not connected here.`);

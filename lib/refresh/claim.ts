@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
 import { providers } from '../../providers/index.ts';
 import type { Config } from '../../providers/provider.ts';
-import { nextCheck } from '../connections/check-times.ts';
+import { nextCheck, unlessDue } from '../connections/check-times.ts';
 import { isOwned } from '../connections/living.ts';
 import type { SealedRow } from '../connections/sealed.ts';
 import { dataKeyColumns } from '../connections/snapshot.ts';
@@ -156,6 +156,6 @@ export async function putBack({ postgres }: Services, row: Claimed, isUnheard: b
 /** Gives back a connection that somebody has made due and nothing can renew; it is none the worse for that. */
 export async function undue({ postgres }: Services, row: Claimed): Promise<void> {
   await postgres.rows(sql`
-    update connections set lease_id = null, lease_until = null, refresh_at = null, check_at = ${nextCheck}
+    update connections c set lease_id = null, lease_until = null, refresh_at = null, check_at = ${unlessDue(nextCheck)}
     where id = ${row.connection_id}::uuid and version = ${row.version} and lease_id = ${row.lease_id}::uuid`);
 }

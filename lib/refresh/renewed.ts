@@ -44,6 +44,9 @@ export const renewed = z.object({
 
 export type Renewed = z.output<typeof renewed>;
 
+/** SQL: whether a connection's last error is of its use, which a refresh says nothing of: it stands until that works. */
+const isOfUse = sql`c.last_error_code in ('insufficient_scope', 'invalid_credential')`;
+
 /**
  * Writes a refresh into its row, guarded by the version alone: what was got while the row stood so is its newest
  * truth, whoever holds the lease by now. False where the row has moved on, or ended, or its data key is destroyed. The
@@ -71,7 +74,9 @@ export async function writeRenewed(
         reauthorize_by = coalesce(${result.reauthorize_by}::timestamptz, c.reauthorize_by),
         refresh_at = ${result.refresh_at}::timestamptz,
         check_at = coalesce(c.check_at, ${nextCheck}), last_refreshed_at = now(), failures = 0, lease_id = null,
-        lease_until = null, last_error_code = null, last_error_message = null, last_error_at = null, updated_at = now()
+        lease_until = null, last_error_code = case when ${isOfUse} then c.last_error_code end,
+        last_error_message = case when ${isOfUse} then c.last_error_message end,
+        last_error_at = case when ${isOfUse} then c.last_error_at end, updated_at = now()
       where c.id = ${result.connection_id}::uuid and c.version = ${result.version}::integer and c.status = 'connected'
         and c.credential is not null and exists (select from data_keys k where k.id = ${result.data_key_id}::uuid)
       returning c.id
