@@ -62,7 +62,8 @@ export const googleAds = {
     scopeSeparator: ' ',
     pkce: true,
     // https://developers.google.com/identity/protocols/oauth2#expiration: a hundred refresh tokens an account and client.
-    grant: { of: 'account', anotherSignIn: 'adds', atMost: 100 },
+    // https://developers.google.com/identity/protocols/oauth2/cross-client-identity: consent is given to the project.
+    grant: { of: 'account', anotherSignIn: 'adds', atMost: 100, spansClients: true },
     *exchange({ client, code, codeVerifier, redirectUri }) {
       const answer = yield postForm(tokenEndpoint, {
         grant_type: 'authorization_code',

@@ -133,6 +133,8 @@ export interface Grant {
   anotherSignIn: 'adds' | 'repeats' | 'replaces';
   /** The account's id, where it is known before anybody has signed in. */
   account?: (config: Config) => string;
+  /** What an account has allowed one client of ours holds for all of the same project, and ends for all of them. */
+  spansClients?: true;
   /** Tokens without an end, refresh tokens among them, that there are at most; one more silently ends another. */
   atMost?: number;
 }

@@ -418,6 +418,31 @@ test('a connection that a former client of ours was given is refused for ever, a
   expect(await rowOf(other.id)).toMatchObject({ status: 'connected' });
 });
 
+describe('a grant that all clients of our project share', () => {
+  test('ends for another with the disconnect of one that a former client of ours was given', async () => {
+    const [before, other] = [
+      await connected('google_ads', 'ada@acme.example'),
+      await connected('google_ads', 'ada@acme.example'),
+    ];
+    await world.sql(`update connections set client_id = 'a former one' where id = $1`, [before.id]);
+    expect(await disconnect(before.person, 'google_ads')).toBe('shared');
+    const stays = await other.person.at.post('/api/connectors/google_ads/test');
+    expect(stays.body.status, stays.text).toBe('connected');
+    expect(await disconnect(other.person, 'google_ads')).toBe('revoked');
+  });
+
+  test('ends under who signs in anew after the client has changed', async () => {
+    const { person, id } = await connected('google_ads', 'ada@acme.example');
+    await world.sql(`update connections set client_id = 'a former one' where id = $1`, [id]);
+    const again = await connectByOAuth(person.at, 'google_ads', { account: 'ada@acme.example' });
+    expect(again.body.status, again.text).toBe('connected');
+    expect(await world.sql('select from revocations')).toEqual([]);
+    await fireCron(world, 'revocation');
+    const stays = await person.at.post('/api/connectors/google_ads/test');
+    expect(stays.body.status, stays.text).toBe('connected');
+  });
+});
+
 test('who signs in while nobody knows whether the grant has ended says connected for a day with a token that has ended with it', async () => {
   world.store('github').delete('settings.expiring');
   const [first, second] = [await connected('github', 'octocat'), await newPerson(world)];

@@ -3,7 +3,7 @@ import { v7 as uuidv7 } from 'uuid';
 import type { Provider } from '../../providers/provider.ts';
 import { type Caller, callerTables, requireScope, type ScopeRow, scopeColumns } from '../access.ts';
 import { endTokens } from '../grants/end.ts';
-import { isRevocable } from '../grants/revocable.ts';
+import { clientOfGrant, isRevocable } from '../grants/revocable.ts';
 import {
   ATTEMPT_SECONDS,
   insertRevocation,
@@ -102,7 +102,7 @@ function endingTables(provider: Provider, { isLater = false } = {}): RawBuilder<
     ),
     held as materialized (
       select h.* from leaving l cross join lateral hold_grant(
-        l.provider, l.grant_id, l.client_id, l.id, l.credential_id, ${revocationId}::uuid,
+        l.provider, l.grant_id, ${clientOfGrant('l')}, l.id, l.credential_id, ${revocationId}::uuid,
         case when l.is_ended_now then ${ATTEMPT_SECONDS}::integer end
       ) h where ${canEnd}
       union all

@@ -5,7 +5,7 @@ import { type Caller, callerTables, requireScope, type ScopeRow, scopeColumns } 
 import { clientIdOf } from '../catalog.ts';
 import { type Binding, seal } from '../envelope.ts';
 import { credentialId } from '../grants/identity.ts';
-import { changesOthers, endsTokens, isRevocable } from '../grants/revocable.ts';
+import { changesOthers, endsTokens, isOfClient, isRevocable } from '../grants/revocable.ts';
 import { insertRevocation } from '../grants/revocation.ts';
 import { announce, notice, toldBy, type WithNotices } from '../notices.ts';
 import { Problem } from '../problem.ts';
@@ -153,7 +153,7 @@ async function write(
       select h.* from scope cross join (select count(*) as n from old) o
       -- After the connection's own row, as whoever disconnects it locks them.
       cross join lateral hold_grant(
-        ${provider.id}, ${keepable.grantId}, ${clientId}, case when o.n >= 0 and scope.user_id is not null then ${id}::uuid end,
+        ${provider.id}, ${keepable.grantId}, ${isOfClient(provider) ? clientId : null}, case when o.n >= 0 and scope.user_id is not null then ${id}::uuid end,
         null, null, null
       ) h
       where ${canEnd}
@@ -218,7 +218,7 @@ async function write(
             left join webhooks w on w.connection_id = c.id
           where ${isLive(snapshot)} and c.credential is not null and (
             ${isRevocable(provider, sql`c.config`)} and (
-              c.grant_id <> written.grant_id or c.client_id <> written.client_id
+              c.grant_id <> written.grant_id or ${isOfClient(provider)} and c.client_id <> written.client_id
               or ${endsTokens(provider)} and c.credential_id is distinct from written.credential_id
             )
             or c.grant_id <> written.grant_id and ${mayBeRegistered()}

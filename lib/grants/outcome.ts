@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { REFRESH_UNHEARD } from '../refresh/unheard.ts';
 import type { Services } from '../services.ts';
+import { clientOfGrant } from './revocable.ts';
 import type { RevocationRow } from './revocation.ts';
 
 /** What came of ending tokens. */
@@ -65,7 +66,7 @@ export async function writeOutcome(
       with row as (select * from revocations where id = ${row.id}::uuid),
       held as materialized (
         select h.others from row
-        cross join lateral hold_grant(row.provider, row.grant_id, row.client_id, null, row.credential_id, null, null) h
+        cross join lateral hold_grant(row.provider, row.grant_id, ${clientOfGrant('row')}, null, row.credential_id, null, null) h
       ),
       written as (
         update revocations r set last_error_code = 'grant_in_use', under_way_until = null,

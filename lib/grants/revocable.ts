@@ -1,4 +1,5 @@
 import { type RawBuilder, sql } from 'kysely';
+import { providers } from '../../providers/index.ts';
 import type { Config, Provider } from '../../providers/provider.ts';
 
 /** SQL: whether we can end what a row of `connections` or `revocations` holds; `config` is its column. */
@@ -13,6 +14,18 @@ export function isRevocable({ revocation }: Provider, config: RawBuilder<unknown
 export function canBeEnded({ revocation }: Provider, config: Config): boolean {
   if (!('grant' in revocation)) return false;
   return revocation.only === undefined || config[revocation.only] !== undefined;
+}
+
+/** Whether a grant is of one client of ours alone; of what it spans, another's tokens live on it, too. */
+export function isOfClient({ auth }: Provider): boolean {
+  return auth.type !== 'oauth' || !auth.grant.spansClients;
+}
+
+const spanning = providers.filter((provider: Provider) => !isOfClient(provider)).map(({ id }) => id);
+
+/** SQL: of which client those must be who live on the grant of a row; null where that is one with all of them. */
+export function clientOfGrant(alias: string): RawBuilder<string | null> {
+  return sql`case when ${sql.ref(`${alias}.provider`)} = any (${spanning}::text[]) then null else ${sql.ref(`${alias}.client_id`)} end`;
 }
 
 /** Whether each connection has an access token of its own, which is made from the key that others may have pasted, too. */

@@ -38,7 +38,7 @@ export async function disconnectOrders(
   const ground = await prepare(world);
   const make = orderMaker(book, ground.teams, seeded(SEED));
   const verdict = new Verdict();
-  let left = 0;
+  const left: string[] = [];
   for (let from = 0; from < orders; from += BATCH) {
     const batch = Array.from({ length: Math.min(BATCH, orders - from) }, (_, at) => make(from + at));
     await ground.plant(batch);
@@ -48,7 +48,7 @@ export async function disconnectOrders(
         for (const order of queue) await play(world, book, order, verdict);
       }),
     );
-    left += await settle(world);
+    left.push(...(await settle(world)));
     for (const order of batch) {
       const alive = book.living(order.grant);
       if (alive > 0) verdict.note('left alive', order, `${alive} tokens`);
@@ -57,7 +57,7 @@ export async function disconnectOrders(
   const told = [...verdict.revocations].map(([what, count]) => `${count} ${what}`).join(', ');
   return [
     ...FAULTS.map(([fault, name]) => figure(name, '0', verdict.of(fault), verdict.of(fault) === 0)),
-    figure('revocations left to do', '0', left, left === 0),
+    figure('revocations left to do', '0', [left.length, ...left.slice(0, 5)].join('; '), left.length === 0),
     figure(
       `disconnects in ${orders} orders`,
       'all',
@@ -89,8 +89,8 @@ async function disconnect(world: StagedWorld, { kind }: Order, member: Member): 
   return { member, status: answer.status, revocation, begun, ended: performance.now() };
 }
 
-/** Has what is pending tried until nothing is; gives how much still is. */
-async function settle(world: StagedWorld): Promise<number> {
+/** Has what is pending tried until nothing is; gives how each of those stands that still are. */
+async function settle(world: StagedWorld): Promise<string[]> {
   const count = async () => {
     const [row] = await world.sql('select count(*)::integer as n from revocations');
     return Number(row?.n);
@@ -107,5 +107,8 @@ async function settle(world: StagedWorld): Promise<number> {
     if (now < left) since = Date.now();
     left = now;
   }
-  return left;
+  const rows = await world.sql(`
+    select concat_ws(' ', provider, last_error_code, attempts || ' attempts', 'due in', next_attempt_at - now(), 'given up',
+      give_up_at, 'under way', under_way_until - now(), 'handed', now() - handed_at) as row from revocations`);
+  return rows.map(({ row }) => String(row));
 }
