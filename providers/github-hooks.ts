@@ -21,6 +21,8 @@ export type Outcome =
   /** Nor is anything else. */
   | { is: 'ended' }
   | { is: 'gone' }
+  /** Gone, or its repository is none of the credential's any more: GitHub says the same of both. */
+  | { is: 'unseen' }
   | { is: 'failed' }
   /** Seconds to wait before anything else is asked. */
   | { is: 'limited'; wait: number };
@@ -62,7 +64,7 @@ export function* removeHook(
   let ids = [id];
   if (id === '') {
     const listed = yield* reach(call(access, 'GET', `${hooksOfIt}?per_page=100`));
-    if (listed?.status !== 200) return removalOf(listed);
+    if (listed?.status !== 200) return listed?.status === 404 ? { is: 'unseen' } : removalOf(listed);
     const found = hooks.safeParse(listed.json).data;
     if (!found) return { is: 'failed' };
     ids = found.filter((each) => each.config.url === url).map((each) => String(each.id));
@@ -73,6 +75,11 @@ export function* removeHook(
     const removed = yield* reach(call(access, 'DELETE', `${hooksOfIt}/${each}`));
     const outcome = removalOf(removed);
     if (outcome.is !== 'gone') return outcome;
+    // Who may list the hooks would have been let take it away.
+    if (removed?.status === 404) {
+      const listed = yield* reach(call(access, 'GET', `${hooksOfIt}?per_page=1`));
+      if (listed?.status !== 200) return { is: 'unseen' };
+    }
   }
   return { is: 'gone' };
 }

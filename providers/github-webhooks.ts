@@ -177,7 +177,7 @@ export const repositoryHooks = {
       if (outcome.is === 'ended') return 'out_of_reach';
       if (outcome.is === 'limited') return { left: [...left, ...refused, ...registered.slice(at)] };
       if (outcome.is === 'failed') left.push(each);
-      if (outcome.is === 'refused') refused.push(each);
+      if (outcome.is === 'refused' || outcome.is === 'unseen') refused.push(each);
     }
     if (left.length > 0) return { left: [...left, ...refused] };
     return refused.length === 0 || 'out_of_reach';
@@ -247,7 +247,7 @@ function* seenIn(
 /** What is known of a hook from then on. */
 function keptOf({ id, target }: Registered, outcome: Outcome): Registered[] {
   const known = { id, ...(target !== undefined && { target }) };
-  if (outcome.is === 'gone') return [];
+  if (outcome.is === 'gone' || outcome.is === 'unseen') return [];
   if (outcome.is === 'stands') return [{ ...known, id: outcome.id }];
   return [outcome.is === 'limited' ? { ...known, isUnseen: true } : known];
 }
@@ -267,7 +267,7 @@ function count(
   { id, target = '' }: Registered,
   { outcome: { is }, isLeaving }: { outcome: Outcome; isLeaving: boolean },
 ): void {
-  if (is === 'stands' || is === 'gone') report.done += 1;
+  if (is === 'stands' || is === 'gone' || is === 'unseen') report.done += 1;
   // One that is looked at again stands all the while.
   else if (is === 'limited') report.left += id === '' || isLeaving ? 1 : 0;
   else if (is === 'failed' || is === 'ended') report.failed += 1;

@@ -23,6 +23,7 @@ const LEFT_OUT = [
   'POST /repos/octocat/{repo}/hooks/{id}/deliveries/{id}/attempts',
   // https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api: where it redirects to
   'DELETE /repositories/{id}/hooks/{id}',
+  'GET /repositories/{id}/hooks/{id}',
   // https://docs.github.com/en/rest/apps/webhooks
   'GET /app/hook/deliveries',
 ];

@@ -8,6 +8,7 @@ import { fireCron } from './support/cron.ts';
 import { connectByOAuth } from './support/flows.ts';
 import { run } from './support/keyed-world.ts';
 import { connect, issueKey } from './support/keys.ts';
+import { lives } from './support/lives.ts';
 import { openWorld } from './support/open-world.ts';
 import { newPerson, type Person } from './support/people.ts';
 import { until } from './support/trips.ts';
@@ -319,6 +320,39 @@ test('the hooks of a brand that has just gone stay at GitHub when its person dis
   expect(ids.map((id) => hooksOf(world, id).length)).toEqual([0, 0]);
   await minutesPass(2);
   expect(ids.map((id) => leftOf(world, id))).toEqual([0, 0]);
+});
+
+test('the hooks of a living connection stay at GitHub when a dead one of its person is ended first', async () => {
+  const team = await newTeam(world, { url: first.url, secret });
+  const [dead, living] = [await newBrand(world, team), await newBrand(world, team)];
+  const person = await newPerson(world, { teams: [team] });
+  const ids: string[] = [];
+  for (const brand of [dead, living]) {
+    const reply = await connectByOAuth(person.at, 'github', { account: 'octocat', brand });
+    await person.at.put('/api/connectors/github/repositories', {
+      body: { repositories: ['octocat/Hello-World'] },
+      brand,
+    });
+    ids.push(String(reply.body.id));
+    await quiet(world);
+    // The person ends Reeve's access there; the next sign-in brings another.
+    if (brand === dead) {
+      await lives.find(({ provider }) => provider === 'github')?.end(world, '');
+      const tested = await person.at.post('/api/connectors/github/test', { brand });
+      expect(tested.body.status, tested.text).toBe('reauthorization_required');
+    }
+  }
+  await remove(living);
+  await person.at.delete('/api/connectors/github', { brand: dead });
+  await minutesPass(2);
+  await until(async () => {
+    await world.sql(`update revocations set next_attempt_at = now() where under_way_until is null`);
+    await fireCron(world);
+    return (await world.sql(`select from revocations where provider = 'github'`)).length === 0 || undefined;
+  }, 20_000);
+  expect(hooksOf(world, ids[1] ?? '')).toEqual([]);
+  // What it had made itself stands there, and its token says no more than that it is over.
+  expect(ids.map((id) => leftOf(world, id))).toEqual([1, 0]);
 });
 
 test('one provider whose ends all fail keeps those of the others waiting', async () => {

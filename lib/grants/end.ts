@@ -9,7 +9,7 @@ import { OutboundError, send } from '../outbound.ts';
 import { Problem } from '../problem.ts';
 import { renewForRevocation, type Usable } from '../refresh/for-revocation.ts';
 import type { Services } from '../services.ts';
-import { mayStand, unregister } from '../webhooks/unregister.ts';
+import { mayStand, unregister, webhooksLeft } from '../webhooks/unregister.ts';
 import { grantOfKey, grantOfToken } from './identity.ts';
 import { type Ended, type Outcome, writeOutcome } from './outcome.ts';
 import { canBeEnded, hasOwnToken } from './revocable.ts';
@@ -17,6 +17,9 @@ import { identify, notDiscarded, type RevocationRow } from './revocation.ts';
 
 /** How far our clock may be from what has written an end; who can renew a token does so this much sooner. */
 const CLOCK_MS = 300_000;
+/** From when it is known how a grant is to end: in which the hooks of others are begun with, and its end is asked for. */
+const HOOKS_BESIDE_MS = 30_000;
+const ENDING_MS = 50_000;
 
 /**
  * Ends tokens that no connection holds: their grant where nobody lives on it, else the token alone where the provider
@@ -122,15 +125,20 @@ async function endKnown(
   // Who lives on it must be known before anything is ended.
   if (row.grant_id !== null && row.others === null) return { failed: 'holders_unknown' };
   const { ending, outcome } = choose(provider, row);
+  const begun = Date.now();
   const hasHooks = mayStand(provider, row.registered);
   const isBusy = outcome === 'grant' && row.is_ending;
   // While their token lives its hooks can be taken away; another is about to end that.
   if (isBusy && !hasHooks) return { failed: 'grant_busy' };
   if (!ending && !hasHooks) return outcome;
+  const goAlong = provider.webhooks?.endsWithGrant && outcome === 'grant';
   const isRefreshToken = ending?.tokenTypeHint === 'refresh_token' && row.refresh_token !== null;
   const usable = renewed ?? (await usableFor(services, provider, row, { isRefreshToken, outcome }));
   // The provider has said that it is over. What waits for its grant does so no longer.
-  if (usable.is === 'over') return overBefore(client, row, outcome === 'waits' ? 'nothing' : outcome);
+  if (usable.is === 'over') {
+    if (hasHooks && !goAlong) webhooksLeft(row.provider, row.connection_id);
+    return overBefore(client, row, outcome === 'waits' ? 'nothing' : outcome);
+  }
   const credential = usable.is === 'token' ? usable.token : undefined;
   const access: Access = {
     credential: await presented(services, row, isRefreshToken, credential),
@@ -138,15 +146,20 @@ async function endKnown(
     client,
     pinned: row.account_id ?? undefined,
   };
-  const goAlong = provider.webhooks?.endsWithGrant && outcome === 'grant';
   if (hasHooks && !goAlong && !(await unregister(services, provider, row, access))) {
     return { failed: 'webhooks_not_removed' };
   }
   if (isBusy) return { failed: 'grant_busy' };
-  if (outcome === 'grant' && !goAlong && !(await unregisterBeside(services, provider, row, access))) {
+  if (
+    outcome === 'grant' &&
+    !goAlong &&
+    !(await unregisterBeside(services, provider, row, { access, until: begun + HOOKS_BESIDE_MS }))
+  ) {
     return { failed: 'webhooks_not_removed' };
   }
   if (!ending) return outcome;
+  // Whoever signs in once the hold on the grant is over must not lose it by this.
+  if (outcome === 'grant' && Date.now() - begun >= ENDING_MS) return { failed: 'hold_ends' };
   let word = await ask(services, ending, access);
   if (word === 'before' && ending.byApp) word = await ask(services, ending.byApp, access);
   if (typeof word === 'object') return word;
@@ -157,6 +170,8 @@ async function endKnown(
   if (isAsked && (await stillWorks(services, provider, { credential, config: row.config, client }))) {
     return { failed: 'still_alive' };
   }
+  // Of a key's token that is being renewed another is about to come, which is ended for itself.
+  if (row.is_renewing && hasOwnToken(provider)) return { failed: 'renewing' };
   return word === 'before' ? overBefore(client, row, outcome) : outcome;
 }
 
@@ -168,12 +183,14 @@ async function unregisterBeside(
   services: Services,
   provider: Provider,
   row: RevocationRow,
-  access: Access,
+  { access, until }: { access: Access; until: number },
 ): Promise<boolean> {
   let isDone = true;
   for (const each of row.beside) {
     if (!mayStand(provider, each.registered)) continue;
-    isDone = (await unregister(services, provider, each, access)) && isDone;
+    // What is left is done by the next attempt: this one must not outlast its hold on the grant.
+    if (Date.now() >= until) return false;
+    isDone = (await unregister(services, provider, { ...each, isBeside: true }, access)) && isDone;
   }
   return isDone;
 }

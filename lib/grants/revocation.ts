@@ -6,6 +6,7 @@ import { dataKeyColumns } from '../connections/snapshot.ts';
 import { strict, unheardSince } from '../refresh/unheard.ts';
 import type { Services } from '../services.ts';
 import { mayBeRegistered } from '../webhooks/unregister.ts';
+import { clientOfGrant } from './revocable.ts';
 
 /** Half of it at least passes, and the attempt before is over. */
 const FIRST_RETRY_SECONDS = 160;
@@ -58,13 +59,15 @@ export const revocationColumns = sql`
     select jsonb_build_object('id', b.id, 'connection_id', b.connection_id, 'registered', b.registered)
     from revocations b
     where b.provider = r.provider and b.grant_id = r.grant_id and b.id <> r.id
-      and b.client_id is not distinct from r.client_id and b.registered is distinct from '[]'
+      and coalesce(b.client_id = r.client_id, true) and b.registered is distinct from '[]'
     union all
     -- The sweep has not come to it yet.
     select jsonb_build_object('id', r.id, 'connection_id', o.id, 'registered', null)
     from connections o join webhooks w on w.connection_id = o.id and ${mayBeRegistered()}
-    where o.provider = r.provider and o.grant_id = r.grant_id and o.status <> 'disconnected' and o.id <> r.connection_id
-      and o.client_id is not distinct from r.client_id and not ${isOwned('o')}
+    where o.provider = r.provider and o.grant_id = r.grant_id and o.status <> 'disconnected'
+      -- Of one whose earlier tokens these are, its own end has still to come.
+      and (o.id <> r.connection_id or r.registered is not null)
+      and coalesce(o.client_id = r.client_id, true) and not ${isOwned('o')}
   ) as beside`;
 
 /** How tokens get among those that are to be ended. */
@@ -129,7 +132,7 @@ export async function claimRevocation(
     ),
     held as materialized (
       select h.* from due cross join lateral hold_grant(
-        due.provider, ${grantId}, due.client_id, null, due.credential_id, due.id, ${ATTEMPT_SECONDS}
+        due.provider, ${grantId}, ${clientOfGrant('due')}, null, due.credential_id, due.id, ${ATTEMPT_SECONDS}
       ) h where ${grantId} is not null
     ),
     claimed as (
@@ -165,7 +168,7 @@ export async function identify(
       returning r.provider, r.client_id, r.credential_id
     )
     select h.others, h.twins, h.unsure, h.is_ending from known cross join lateral hold_grant(
-      known.provider, ${grantId}, known.client_id, null, known.credential_id, ${row.id}::uuid, ${ATTEMPT_SECONDS}
+      known.provider, ${grantId}, ${clientOfGrant('known')}, null, known.credential_id, ${row.id}::uuid, ${ATTEMPT_SECONDS}
     ) h`);
   const known = held ?? { others: null, twins: null, unsure: null, is_ending: null };
   return { ...row, grant_id: grantId, account_id: accountId, ...known };

@@ -21,6 +21,8 @@ interface Ended {
   connection_id: string;
   /** Null where the connection is over, and its row in `webhooks` tells. */
   registered: Registered[] | null;
+  /** It is asked for by another's end; what that cannot take away, its own still may. */
+  isBeside?: boolean;
 }
 
 interface Row {
@@ -29,6 +31,8 @@ interface Row {
   is_live: boolean;
   /** It is being registered anew, or about to be. */
   is_busy: boolean;
+  /** Somebody is at it who had begun before its owner went. */
+  is_leased: boolean;
   /** The grant itself is soon given up. */
   is_late: boolean;
 }
@@ -61,7 +65,7 @@ export async function unregister(
   access: Access,
 ): Promise<boolean> {
   const removal = await remove(services, provider, ended, access);
-  if (removal === 'out_of_reach') webhooksLeft(provider.id, ended.connection_id);
+  if (removal === 'out_of_reach' && !ended.isBeside) webhooksLeft(provider.id, ended.connection_id);
   return removal !== 'kept';
 }
 
@@ -75,6 +79,9 @@ async function remove(
   if (!webhooks?.unregister) return 'gone';
   const [row] = await services.postgres.rows(sql<Row>`
     select w.registered, w.status, l.is_live, l.is_live and (w.lease_id is not null or w.check_at <= now()) as is_busy,
+      w.lease_id is not null and w.check_at > now() and exists (
+        select from connections c where c.id = w.connection_id and c.status <> 'disconnected'
+      ) as is_leased,
       exists (select from revocations r where r.id = ${ended.id}::uuid and r.give_up_at <= now() + ${LATE}) as is_late
     from webhooks w cross join lateral (
       select exists (
@@ -82,9 +89,10 @@ async function remove(
       ) as is_live
     ) l
     where w.connection_id = ${ended.connection_id}::uuid`);
-  const notNow = row?.is_late === true && 'grant' in provider.revocation ? 'out_of_reach' : 'kept';
+  const notNow = row?.is_late === true ? 'out_of_reach' : 'kept';
   // What is in use is not this one's to take away.
   if (!ended.registered && row?.is_live) return 'gone';
+  if (!ended.registered && row?.is_leased) return notNow;
   const all = ended.registered ?? row?.registered ?? [];
   // What has failed, or was under way, may have been made all the same.
   const hasUnknown = ended.registered ? all.length === 0 : row?.status === 'failed';
@@ -107,7 +115,11 @@ async function remove(
   if (typeof result === 'object') await keepLeft(services, ended, result.left);
   if (result === false || typeof result === 'object') return notNow;
   const removal = result === true ? 'gone' : result;
-  if (ended.registered) return removal;
+  if (removal === 'out_of_reach' && ended.isBeside) return removal;
+  if (ended.registered) {
+    if (removal === 'out_of_reach') await keepLeft(services, ended, []);
+    return removal;
+  }
   await services.postgres.rows(sql`
     update webhooks set registered = '[]', status = 'none', error = null, secret = null, data_key_id = null,
       updated_at = now()
@@ -118,7 +130,7 @@ async function remove(
 }
 
 /** The loud line of webhooks that stand at the provider, tell nobody, and that nobody here can take away. */
-function webhooksLeft(provider: string, connectionId: string): void {
+export function webhooksLeft(provider: string, connectionId: string): void {
   console.error(
     JSON.stringify({
       level: 'error',

@@ -106,10 +106,17 @@ describe('at a disconnect', () => {
       expect(await disconnect(person)).toBe('revoked');
       expect(repositoriesOf(id)).toEqual([SPOON_NUMBER]);
       expect(await sql(world, 'select from revocations where connection_id = $1', [id])).toEqual([]);
-      // What GitHub forbids to take away stands there still: somebody must know.
-      expect(leftOf(world, id)).toBe(status === 403 ? 1 : 0);
+      // What GitHub does not say to be gone may stand there still: somebody must know.
+      expect(leftOf(world, id)).toBe([410, 451].includes(status) ? 0 : 1);
     },
   );
+
+  test('a hook that somebody has taken away there is said to be left by nobody', async () => {
+    const { person, id } = await withGithub(world, [SPOON, HELLO]);
+    for (const hook of hooksOf(world, id)) world.store('github').delete(`hook/${hook.id}`);
+    expect(await disconnect(person)).toBe('revoked');
+    expect([hooksOf(world, id), leftOf(world, id)]).toEqual([[], 0]);
+  });
 
   test('a hook that GitHub does not let go is tried again alone, and in the end left for the grant', async () => {
     const { person, id } = await withGithub(world, [SPOON, HELLO]);
