@@ -4,7 +4,17 @@ import { connectByOAuth } from './support/flows.ts';
 import { connect, issueKey } from './support/keys.ts';
 import { lives } from './support/lives.ts';
 import { openWorld } from './support/open-world.ts';
-import { HOUR, type Owner, ownerOf, pass, rowOf, soon, toldOf, typesOf } from './support/passing.ts';
+import {
+  HOUR,
+  type Owner,
+  ownerOf,
+  pass,
+  refreshed,
+  rowOf,
+  soon,
+  toldOf,
+  typesOf,
+} from './support/passing.ts';
 import { newPerson } from './support/people.ts';
 import { until } from './support/trips.ts';
 import { openClock } from './world/clock.ts';
@@ -310,14 +320,7 @@ async function withAds() {
     await fireCron(world, 'check');
     await soon(async () => expect(await hours()).toBeGreaterThan(0));
   };
-  const renew = async () => {
-    const { version } = await rowOf(world, person);
-    await world.sql(`update connections set refresh_at = now() - interval '1 second' where id = $1`, [
-      reply.body.id,
-    ]);
-    await fireCron(world);
-    await soon(async () => expect((await rowOf(world, person)).version).toBe(Number(version) + 1));
-  };
+  const renew = () => refreshed(world, String(reply.body.id));
   const hours = async () => {
     const [row] = await world.sql(
       'select extract(epoch from check_at - now()) / 3600 as hours from connections where id = $1',
@@ -429,6 +432,24 @@ describe('a connection that is renewed for ever', () => {
     await new Promise((resolve) => setTimeout(resolve, 2_000));
     await isToldOver(person);
     expect((await rowOf(world, person)).check_at).toBeNull();
+  });
+
+  test('and is due for both at once is locked by the one while the other comes by, and left', async () => {
+    const { person, hours } = await withAds();
+    const asked = () => world.gateway.count('google_ads', /listAccessibleCustomers/);
+    const before = asked();
+    await world.sql(
+      `update connections set check_at = now() - interval '1 second', refresh_at = now() - interval '1 second' where user_id = $1`,
+      [person.id],
+    );
+    await fireCron(world);
+    await soon(async () => expect((await rowOf(world, person)).version).toBe(2));
+    // What it may is asked with the new token, a minute later.
+    expect(asked()).toBe(before);
+    expect((await hours()) * 60).toBeGreaterThan(0.5);
+    expect((await hours()) * 60).toBeLessThan(1.5);
+    await pass(world, clock, 2 * 60_000);
+    await soon(() => expect(asked()).toBe(before + 1));
   });
 
   test('and whose end is heard of while it is asked waits a day for the next question', async () => {

@@ -51,7 +51,7 @@ const exemptions: readonly Exemption[] = [
   ),
   ...exempt(
     IDS,
-    ['connections/check.ts', 'select id from connections where check_at <= now()'],
+    ['connections/check.ts', 'select c.id from connections c where c.check_at <= now()'],
     ['events/deliver.ts', 'order by next_attempt_at limit'],
     ['events/waiting.ts', 'order by tenant_id, id limit'],
     ['events/waiting.ts', 'select e.id from agents a'],

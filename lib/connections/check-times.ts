@@ -22,3 +22,6 @@ export const unlessDue = (next: RawBuilder<unknown>): RawBuilder<unknown> =>
 
 /** SQL: when it is asked where its owner is not there: until it is ended, or they have come back. */
 export const soon = sql`(now() + interval '1 minute')`;
+
+/** SQL: when a connection `c` is asked about that has just been renewed, or tried to be, and was due meanwhile. */
+export const onceRenewed = sql`case when c.check_at <= now() then ${soon} else c.check_at end`;

@@ -11,10 +11,14 @@ const PER_FIRING = 2_000;
 /** The platform's bound on connections that an invocation has open at once, but for PostgreSQL's. */
 const AT_ONCE = 5;
 
+/** SQL: whether a connection `c` is being renewed, or about to be: it is asked about after that. */
+const isRenewing = sql`coalesce(c.refresh_at <= now() or c.lease_until > now(), false)`;
+
 /** Sends the ids of connections whose provider is to be asked whether they work still to the queue; how many. */
 export async function queueChecks(services: Services): Promise<number> {
   const rows = await services.postgres.rows(sql<{ id: string }>`
-    select id from connections where check_at <= now() order by check_at limit ${PER_FIRING}`);
+    select c.id from connections c where c.check_at <= now() and not ${isRenewing}
+    order by c.check_at limit ${PER_FIRING}`);
   if (rows.length > 0)
     await sendChecks(
       services,
@@ -64,14 +68,14 @@ async function claim(
   return postgres.rows(sql<{ id: string; provider: string }>`
     with due as (
       select c.id, ${isLiving('c')} as is_living,
-        c.failures > 0 as is_failing, c.refresh_at <= now() or c.lease_until > now() as is_renewing
+        c.failures > 0 as is_failing, ${isRenewing} as is_renewing
       from connections c
       where c.id = any (${ids}::uuid[]) and c.check_at <= now() for update of c skip locked
     ),
     claimed as (
       update connections c set check_at = case when not due.is_living then ${soon} when due.is_failing then ${nextCheck} else ${nextTry} end
       from due where c.id = due.id
-      returning c.id, c.provider, due.is_living and not due.is_failing and due.is_renewing is not true as is_to_ask
+      returning c.id, c.provider, due.is_living and not due.is_failing and not due.is_renewing as is_to_ask
     )
     select id, provider from claimed where is_to_ask`);
 }

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { onceRenewed } from '../connections/check-times.ts';
 import { deathSets, deathTables, toldOfDeath } from '../connections/death.ts';
 import { databaseNow } from '../database-clock.ts';
 import { announce, type WithNotices } from '../notices.ts';
@@ -49,7 +50,7 @@ export async function writeFailure(
   const error = { code: codeOf(failure), message };
   const sets = isDead
     ? deathSets(error)
-    : sql`refresh_at = ${again}::timestamptz, lease_id = null, lease_until = null, last_error_code = ${error.code},
+    : sql`refresh_at = ${again}::timestamptz, check_at = ${onceRenewed}, lease_id = null, lease_until = null, last_error_code = ${error.code},
         last_error_message = ${error.message}, last_error_at = now(), updated_at = now(),
         unheard_since = case when ${isUnheard} then coalesce(c.unheard_since, now()) else c.unheard_since end`;
   const rows = await services.postgres.rows(sql<WithNotices & { has_opened: boolean | null }>`

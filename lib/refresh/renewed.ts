@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
 import * as z from 'zod';
 import { findProvider } from '../catalog.ts';
-import { nextCheck } from '../connections/check-times.ts';
+import { nextCheck, onceRenewed } from '../connections/check-times.ts';
 import { isSealing } from '../connections/same-sealing.ts';
 import { endsTokens } from '../grants/revocable.ts';
 import { insertRevocation } from '../grants/revocation.ts';
@@ -73,7 +73,7 @@ export async function writeRenewed(
           case when ${result.previous_refresh_token === null} then c.refresh_token_expires_at end),
         reauthorize_by = coalesce(${result.reauthorize_by}::timestamptz, c.reauthorize_by),
         refresh_at = ${result.refresh_at}::timestamptz,
-        check_at = coalesce(c.check_at, ${nextCheck}), last_refreshed_at = now(), failures = 0, lease_id = null,
+        check_at = coalesce(${onceRenewed}, ${nextCheck}), last_refreshed_at = now(), failures = 0, lease_id = null,
         lease_until = null, last_error_code = case when ${isOfUse} then c.last_error_code end,
         last_error_message = case when ${isOfUse} then c.last_error_message end,
         last_error_at = case when ${isOfUse} then c.last_error_at end, updated_at = now()

@@ -39,6 +39,24 @@ export async function rowOf(world: TestWorld, { id }: Person): Promise<Record<st
   return row ?? {};
 }
 
+/** What stands in the database of a connection. */
+export async function connectionOf(world: TestWorld, id: string): Promise<Record<string, unknown>> {
+  const [row] = await world.sql('select * from connections where id = $1', [id]);
+  return row ?? {};
+}
+
+/** Has a connection refreshed, and waits until that has come to something; gives its row. */
+export async function refreshed(world: TestWorld, id: string): Promise<Record<string, unknown>> {
+  const before = await connectionOf(world, id);
+  await world.sql(`update connections set refresh_at = now() - interval '1 second' where id = $1`, [id]);
+  await fireCron(world, 'refresh');
+  return until(async () => {
+    const row = await connectionOf(world, id);
+    const isTried = ['version', 'failures', 'status'].some((name) => row[name] !== before[name]);
+    return isTried && row.lease_id === null ? row : undefined;
+  }, 20_000);
+}
+
 /** What the agent was told of somebody's connection itself, in the order of its types. */
 export function toldOf(world: TestWorld, { id }: Person): { type: string; data: Record<string, unknown> }[] {
   return world.agent.deliveries
