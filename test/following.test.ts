@@ -7,6 +7,7 @@ import { ownShop } from './functions/webhooks/looked-after.ts';
 import { fireCron } from './support/cron.ts';
 import { connectByOAuth } from './support/flows.ts';
 import { openWorld } from './support/open-world.ts';
+import { connectionOf, refreshed } from './support/passing.ts';
 import { newPerson, newTeam, type Person } from './support/people.ts';
 import { until } from './support/trips.ts';
 import { shopifyTokens } from './world/providers/shopify.ts';
@@ -20,31 +21,11 @@ beforeEach(async () => {
   await forgetAll(world);
 });
 
-async function rowOf(id: string): Promise<Record<string, unknown>> {
-  const [row] = await world.sql('select * from connections where id = $1', [id]);
-  return row ?? {};
-}
-
 async function connected(shop: string, person?: Person, brand?: string) {
   const who = person ?? (await newPerson(world));
   const reply = await connectByOAuth(who.at, 'shopify', { query: { shop }, ...(brand && { brand }) });
   expect(reply.status, reply.text).toBe(200);
   return { person: who, id: String(reply.body.id) };
-}
-
-/** Has a connection refreshed, and waits until that has come to something. */
-async function refreshed(id: string): Promise<Record<string, unknown>> {
-  const before = await rowOf(id);
-  await world.sql(
-    `update connections set refresh_at = now() - interval '1 second', lease_id = null, lease_until = null where id = $1`,
-    [id],
-  );
-  await fireCron(world, 'refresh');
-  return until(async () => {
-    const row = await rowOf(id);
-    const isTried = ['version', 'failures', 'status'].some((name) => row[name] !== before[name]);
-    return isTried && row.lease_id === null ? row : undefined;
-  }, 20_000);
 }
 
 /** Nobody refreshes a connection meanwhile. */
@@ -54,6 +35,12 @@ const busy = (id: string) =>
        refresh_at = now() + interval '1 hour' where id = $1`,
     [id],
   );
+
+/** Whoever is kept from it is refreshed all the same. */
+async function renewed(id: string) {
+  await world.sql('update connections set lease_id = null, lease_until = null where id = $1', [id]);
+  return refreshed(world, id);
+}
 
 /** Somebody whose refresh token another sign-in in their shop has just taken away. */
 async function overtaken() {
@@ -74,8 +61,8 @@ test.each([
   async (_, respond) => {
     const { first } = await overtaken();
     world.gateway.misbehave({ provider: 'shopify', match: 'graphql', times: 1, respond });
-    expect(await refreshed(first.id)).toMatchObject({ status: 'connected', failures: 1 });
-    expect(await refreshed(first.id)).toMatchObject({ status: 'connected', failures: 0 });
+    expect(await renewed(first.id)).toMatchObject({ status: 'connected', failures: 1 });
+    expect(await renewed(first.id)).toMatchObject({ status: 'connected', failures: 0 });
     expect((await first.person.at.post('/api/connectors/shopify/test')).body.status).toBe('connected');
   },
 );
@@ -83,8 +70,8 @@ test.each([
 test('who lives in a shop where another has signed in dies when PostgreSQL is silent for one moment', async () => {
   const { first } = await overtaken();
   world.neon.faults.failNext(3, { after: false, match: /with standing as/ });
-  expect(await refreshed(first.id)).toMatchObject({ status: 'connected', failures: 1 });
-  expect(await refreshed(first.id)).toMatchObject({ status: 'connected', failures: 0 });
+  expect(await renewed(first.id)).toMatchObject({ status: 'connected', failures: 1 });
+  expect(await renewed(first.id)).toMatchObject({ status: 'connected', failures: 0 });
 });
 
 test('who lives in a shop dies of a stranger there whose team’s keys are destroyed', async () => {
@@ -97,7 +84,25 @@ test('who lives in a shop dies of a stranger there whose team’s keys are destr
     [third.id],
   );
   // The newest cannot be opened, and the one before has been overtaken, too: nobody is sure.
-  expect(await refreshed(first.id)).toMatchObject({ status: 'connected' });
+  expect(await renewed(first.id)).toMatchObject({ status: 'connected' });
+});
+
+test('who lives in a shop dies while somebody’s sign-in there is under way, or has had no answer', async () => {
+  const shop = ownShop();
+  const first = await connected(shop);
+  await quiet(world);
+  await busy(first.id);
+  world.gateway.misbehave({ provider: 'shopify', match: 'oauth/access_token', times: 1, drop: 'after' });
+  const other = await newPerson(world);
+  const failed = await connectByOAuth(other.at, 'shopify', { query: { shop } });
+  expect(failed.status).not.toBe(200);
+  expect(await renewed(first.id)).toMatchObject({ status: 'connected', failures: 1 });
+  await busy(first.id);
+  // They try again, and what has come is there to be followed.
+  await connected(shop, other);
+  await quiet(world);
+  expect(await renewed(first.id)).toMatchObject({ status: 'connected', failures: 0 });
+  expect((await first.person.at.post('/api/connectors/shopify/test')).body.status).toBe('connected');
 });
 
 test('who lives in a shop takes the tokens of one long dead for the newest, and dies of them', async () => {
@@ -123,8 +128,8 @@ test('who lives in a shop takes the tokens of one long dead for the newest, and 
   await quiet(world);
   expect((await dead.person.at.delete('/api/connectors/shopify')).body.revocation).toBe('shared');
   await quiet(world);
-  expect(await refreshed(first.id)).toMatchObject({ status: 'connected' });
-  expect(await refreshed(first.id)).toMatchObject({ status: 'connected', failures: 0 });
+  expect(await renewed(first.id)).toMatchObject({ status: 'connected' });
+  expect(await renewed(first.id)).toMatchObject({ status: 'connected', failures: 0 });
 });
 
 test('who lives in a shop dies when one who has overtaken them loses the right to be there', async () => {
@@ -142,10 +147,10 @@ test('who lives in a shop dies when one who has overtaken them loses the right t
     `insert into marks (name, at, reached) values ('lost', now(), 'ffffffff-ffff-ffff-ffff-ffffffffffff')
      on conflict (name) do update set reached = excluded.reached`,
   );
-  expect(await refreshed(owner.id)).toMatchObject({ status: 'connected' });
+  expect(await renewed(owner.id)).toMatchObject({ status: 'connected' });
   await until(async () => {
     await fireCron(world);
-    return (await rowOf(theirs.id)).status === 'disconnected' || undefined;
+    return (await connectionOf(world, theirs.id)).status === 'disconnected' || undefined;
   });
   await quiet(world);
   expect((await owner.person.at.post('/api/connectors/shopify/test')).body.status).toBe('connected');
@@ -170,12 +175,12 @@ test('the hundred and first sign-in of a person at Google silently ends the firs
     .list<{ token: string; kind: string }>('token/')
     .filter(({ kind }) => kind === 'refresh');
   const second = await signIn();
-  await until(async () => (await rowOf(first)).version === 2 || undefined);
+  await until(async () => (await connectionOf(world, first)).version === 2 || undefined);
   await quiet(world);
   // As the hundred and first does.
   world.store('google_ads').set(`token/${oldest?.token}`, { ...oldest, revoked: true });
-  expect(await refreshed(first)).toMatchObject({ status: 'connected', failures: 0 });
-  expect(await refreshed(second)).toMatchObject({ status: 'connected', failures: 0 });
+  expect(await renewed(first)).toMatchObject({ status: 'connected', failures: 0 });
+  expect(await renewed(second)).toMatchObject({ status: 'connected', failures: 0 });
   expect((await person.at.delete('/api/connectors/google_ads', { brand: team.brand })).body.revocation).toBe(
     'shared',
   );
@@ -194,17 +199,17 @@ test('a brand that goes on with a token of another sign-in is told the end of it
   const first = await signIn(team.brand);
   await world.sql(`update connections set reauthorize_by = now() + interval '2 days' where id = $1`, [first]);
   const second = await signIn();
-  await until(async () => (await rowOf(first)).version === 2 || undefined);
-  expect((await rowOf(first)).reauthorize_by).toBeNull();
+  await until(async () => (await connectionOf(world, first)).version === 2 || undefined);
+  expect((await connectionOf(world, first)).reauthorize_by).toBeNull();
   // Nor does it give up a better one for one that ends sooner.
   await world.sql(`update connections set reauthorize_by = now() - interval '1 hour' where id = $1`, [
     second,
   ]);
-  const { version } = await rowOf(first);
+  const { version } = await connectionOf(world, first);
   await onJoined(openServices(world.bindings as unknown as Env), {
     provider: 'google_ads',
-    grant_id: String((await rowOf(first)).grant_id),
+    grant_id: String((await connectionOf(world, first)).grant_id),
     id: second,
   });
-  expect(await rowOf(first)).toMatchObject({ version, reauthorize_by: null });
+  expect(await connectionOf(world, first)).toMatchObject({ version, reauthorize_by: null });
 });

@@ -212,6 +212,16 @@ test('a dead grant whose earlier token cannot be opened is told as dead at once'
     match: 'access_token',
     respond: { status: 400, body: '{"error":"invalid_grant"}' },
   });
+  // With its grant a shop's access token has ended, too.
+  world.gateway.misbehave({
+    provider: 'shopify',
+    match: 'graphql',
+    respond: {
+      status: 401,
+      headers: { 'content-type': 'application/json' },
+      body: '{"errors":"[API] Invalid API key or access token (unrecognized login or wrong password)"}',
+    },
+  });
   await sweepUntil(person, ({ status }) => status === 'reauthorization_required');
 });
 

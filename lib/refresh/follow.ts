@@ -15,7 +15,8 @@ export type Followed = { is: 'tokens'; tokens: Tokens } | { is: 'none' } | { is:
  * The newest tokens of the grant, for a connection whose refresh token another sign-in has taken away, be it one that
  * came to nothing: where the provider keeps one pair a grant, and still takes this connection's own access token. That
  * is its proof that it lives on the very grant: one that was cut off at the provider gets nothing from whoever comes
- * after it. What keeps anybody from telling is no word on the grant.
+ * after it. While that works and there is nothing to follow, or nobody can tell, it is no word on the grant; an hour is as
+ * long as that can be.
  */
 export async function followGrant(services: Services, provider: Provider, row: Claimed): Promise<Followed> {
   const { auth } = provider;
@@ -25,7 +26,7 @@ export async function followGrant(services: Services, provider: Provider, row: C
     const client = requireClient(services.env, provider);
     const works = (credential: string) => isOfGrant(services, provider, row, { credential, client });
     const candidates = await readNewest(services, row, clientIdOf(services.env, provider));
-    if (candidates.length === 0 || !(await works(await openCredential(services, row)))) return { is: 'none' };
+    if (!(await works(await openCredential(services, row)))) return { is: 'none' };
     return await newestOf(services, row, candidates, works);
   } catch (error) {
     if (error instanceof Problem) return { is: 'unknown' };
@@ -57,16 +58,15 @@ async function newestOf(
   works: (credential: string) => Promise<boolean>,
 ): Promise<Followed> {
   const own = await openCredential(services, row, 'refresh_token');
-  let isUnsure = false;
   for (const each of candidates) {
     const opened = await openPair(services, each);
-    if (!opened) isUnsure = true;
-    else if (opened.refreshToken !== own && (await works(opened.accessToken))) {
+    if (opened && opened.refreshToken !== own && (await works(opened.accessToken))) {
       const left = each.expires_at === null ? 3_600 : (each.expires_at.getTime() - Date.now()) / 1000;
       return { is: 'tokens', tokens: { ...opened, expiresIn: Math.max(1, Math.floor(left)) } };
     }
   }
-  return { is: isUnsure ? 'unknown' : 'none' };
+  // Who has taken it away has not written down what for it came yet, or has not heard.
+  return { is: 'unknown' };
 }
 
 /** Undefined where one does not open: its tenant's keys may be destroyed, which takes nothing from others. */
