@@ -5,10 +5,12 @@ import { fireCron } from './support/cron.ts';
 import { connectByOAuth } from './support/flows.ts';
 import { connect, issueKey } from './support/keys.ts';
 import { openWorld } from './support/open-world.ts';
+import { connectionOf, refreshed } from './support/passing.ts';
 import { newPerson, type Person } from './support/people.ts';
 import { until } from './support/trips.ts';
 import { endGoogleAdsGrant } from './world/providers/google-ads.ts';
 import { endMetaTokens } from './world/providers/meta.ts';
+import { zendeskTokens } from './world/providers/zendesk.ts';
 
 const world = await openWorld();
 
@@ -31,23 +33,6 @@ async function connected(provider: string, account: string): Promise<{ person: P
   expect(reply.status, reply.text).toBe(200);
   await quiet(world);
   return { person, id: String(reply.body.id) };
-}
-
-async function rowOf(id: string): Promise<Record<string, unknown>> {
-  const [row] = await world.sql('select * from connections where id = $1', [id]);
-  return row ?? {};
-}
-
-/** Has a connection refreshed, and waits until that has come to something. */
-async function refreshed(id: string): Promise<Record<string, unknown>> {
-  const before = await rowOf(id);
-  await world.sql(`update connections set refresh_at = now() - interval '1 second' where id = $1`, [id]);
-  await fireCron(world, 'refresh');
-  return until(async () => {
-    const row = await rowOf(id);
-    const isTried = ['version', 'failures', 'status'].some((name) => row[name] !== before[name]);
-    return isTried && row.lease_id === null ? row : undefined;
-  }, 20_000);
 }
 
 const loudSince = (logs: number) =>
@@ -80,13 +65,13 @@ describe.each(strict)('a disconnect says revoked at $provider', ({ provider, acc
   ])('where a refresh $what, and may have brought what lives', async ({ fault }) => {
     const { person, id } = await connected(provider, account);
     world.gateway.misbehave({ provider, match: renewal, times: 1, ...fault });
-    expect(await refreshed(id)).toMatchObject({ status: 'connected', version: 1 });
+    expect(await refreshed(world, id)).toMatchObject({ status: 'connected', version: 1 });
     if ('respond' in fault) {
       // What was lost was done all the same.
       world.gateway.misbehave({ provider, match: renewal, times: 1, drop: 'after' });
-      await refreshed(id);
+      await refreshed(world, id);
     }
-    expect(await refreshed(id)).toMatchObject({ status: 'reauthorization_required' });
+    expect(await refreshed(world, id)).toMatchObject({ status: 'reauthorization_required' });
     expect(aliveAt(world, provider).length).toBeGreaterThan(0);
     const logs = world.logs.length;
     await world.sql(`update connections set expires_at = now() - interval '1 hour' where id = $1`, [id]);
@@ -97,7 +82,7 @@ describe.each(strict)('a disconnect says revoked at $provider', ({ provider, acc
   test('where whoever refreshed it has vanished, and may have had an answer', async () => {
     const { person, id } = await connected(provider, account);
     world.gateway.misbehave({ provider, match: renewal, times: 1, drop: 'after' });
-    await refreshed(id);
+    await refreshed(world, id);
     // As it stands where the Worker was killed instead.
     await world.sql(
       `update connections set unheard_since = null, failures = 0, lease_id = gen_random_uuid(),
@@ -112,8 +97,12 @@ describe.each(strict)('a disconnect says revoked at $provider', ({ provider, acc
   test('where it has, though a refresh once got no answer, since the next was answered', async () => {
     const { person, id } = await connected(provider, account);
     world.gateway.misbehave({ provider, match: renewal, times: 1, drop: 'before' });
-    expect((await refreshed(id)).unheard_since).not.toBeNull();
-    expect(await refreshed(id)).toMatchObject({ status: 'connected', version: 2, unheard_since: null });
+    expect((await refreshed(world, id)).unheard_since).not.toBeNull();
+    expect(await refreshed(world, id)).toMatchObject({
+      status: 'connected',
+      version: 2,
+      unheard_since: null,
+    });
     expect(await disconnect(person, provider)).toBe('revoked');
     expect(aliveAt(world, provider)).toEqual([]);
   });
@@ -124,7 +113,7 @@ describe.each(strict)('a disconnect says revoked at $provider', ({ provider, acc
     world.gateway.misbehave({ provider, match: renewal, times: 1, hold: 1_500 });
     await world.sql(`update connections set refresh_at = now() - interval '1 second' where id = $1`, [id]);
     await fireCron(world, 'refresh');
-    await until(async () => (await rowOf(id)).lease_id !== null || undefined);
+    await until(async () => (await connectionOf(world, id)).lease_id !== null || undefined);
     await disconnect(person, provider);
     // A minute and a half later, as it is tried again.
     await until(
@@ -149,7 +138,7 @@ describe('what the provider says of a token that it has given to another client 
 
   test('is not taken for its end: that it does not know it is loud, and nothing is said to be revoked', async () => {
     const { person, id } = await connected('github', 'octocat');
-    expect(await rowOf(id)).toMatchObject({ client_id: 'reeve-github-client' });
+    expect(await connectionOf(world, id)).toMatchObject({ client_id: 'reeve-github-client' });
     await former(id);
     world.gateway.misbehave({ provider: 'github', match: '^DELETE', respond: { status: 404, body: '{}' } });
     const logs = world.logs.length;
@@ -179,7 +168,7 @@ describe('what the provider says of a token that it has given to another client 
     });
     expect(await disconnect(person, 'slack')).toBe('revoked');
     expect(await endsOf(id)).toEqual(['revoked']);
-    expect(await rowOf(before.id)).toMatchObject({ status: 'connected' });
+    expect(await connectionOf(world, before.id)).toMatchObject({ status: 'connected' });
   });
 
   test('ends nothing of another’s that waits', async () => {
@@ -278,7 +267,8 @@ describe('a sign-in whose exchange got no answer', () => {
     const { person, id } = await connected('shopify', '');
     world.gateway.misbehave({ provider: 'shopify', match: 'oauth/access_token', times: 1, drop: 'after' });
     await connectByOAuth((await newPerson(world)).at, 'shopify');
-    expect(await refreshed(id)).toMatchObject({ status: 'reauthorization_required' });
+    // Its access token works on, and who has signed in may try again.
+    expect(await refreshed(world, id)).toMatchObject({ status: 'connected', failures: 1 });
     await world.sql(`update connections set expires_at = now() - interval '1 hour' where id = $1`, [id]);
     expect(await disconnect(person, 'shopify')).toBe('unsupported');
     expect(await endsOf(id)).toEqual(['nothing_to_end']);
@@ -294,11 +284,25 @@ describe('a token of Zendesk’s that nobody holds', () => {
     return { person, id: String(reply.body.id) };
   };
 
+  test('lives on for a while after a disconnect that says revoked, since it was renewed just before', async () => {
+    const { person, id } = await withZendesk();
+    expect((await person.at.post('/api/connectors/zendesk/test')).body.status).toBe('connected');
+    expect(await disconnect(person, 'zendesk')).toBe('pending');
+    await until(async () => {
+      await world.sql(`update revocations set next_attempt_at = now() where under_way_until is null`);
+      await fireCron(world, 'revocation');
+      return (
+        (await world.sql('select from revocations where connection_id = $1', [id])).length === 0 || undefined
+      );
+    });
+    expect(zendeskTokens(world.store('zendesk')).filter(({ alive }) => alive)).toEqual([]);
+  });
+
   test('is left without a word by a renewal that got no answer', async () => {
     const { id } = await withZendesk();
     world.gateway.misbehave({ provider: 'zendesk', match: 'oauth/tokens', times: 1, drop: 'after' });
     const logs = world.logs.length;
-    await refreshed(id);
+    await refreshed(world, id);
     const loud = world.logs.slice(logs).filter((line) => line.includes('"event":"tokens_unheard"'));
     expect(loud).toHaveLength(1);
     expect(loud[0]).toContain(id);
@@ -311,7 +315,7 @@ describe('a token of Zendesk’s that nobody holds', () => {
       [id],
     );
     const logs = world.logs.length;
-    await refreshed(id);
+    await refreshed(world, id);
     const loud = world.logs.slice(logs).filter((line) => line.includes('"event":"tokens_unheard"'));
     expect(loud).toHaveLength(1);
   });
@@ -409,13 +413,16 @@ test('a connection that a former client of ours was given is refused for ever, a
   await world.sql(`update connections set client_id = 'a former one' where id = $1`, [id]);
   world.gateway.misbehave(refused);
   // Our settings may be wrong: nobody has been given anything by that client yet.
-  expect(await refreshed(id)).toMatchObject({ status: 'connected', last_error_code: 'client_refused' });
+  expect(await refreshed(world, id)).toMatchObject({
+    status: 'connected',
+    last_error_code: 'client_refused',
+  });
   const other = await connected('google_ads', 'max@agency.example');
-  await refreshed(other.id);
+  await refreshed(world, other.id);
   await world.sql(`update provider_states set paused_until = null`);
   world.gateway.misbehave(refused);
-  expect(await refreshed(id)).toMatchObject({ status: 'reauthorization_required' });
-  expect(await rowOf(other.id)).toMatchObject({ status: 'connected' });
+  expect(await refreshed(world, id)).toMatchObject({ status: 'reauthorization_required' });
+  expect(await connectionOf(world, other.id)).toMatchObject({ status: 'connected' });
 });
 
 describe('a grant that all clients of our project share', () => {
@@ -457,7 +464,9 @@ test('who signs in while nobody knows whether the grant has ended says connected
   expect(reply.status, reply.text).toBe(200);
   await workedOff();
   await fireCron(world, 'check');
-  await until(async () => (await rowOf(reply.body.id)).status === 'reauthorization_required' || undefined);
+  await until(
+    async () => (await connectionOf(world, reply.body.id)).status === 'reauthorization_required' || undefined,
+  );
 });
 
 test('a disconnect says revoked while a sign-in has just brought another token of the grant', async () => {
@@ -481,11 +490,11 @@ test('a key that was pasted under another GRANT_KEY is known under today’s wit
   const person = await newPerson(world);
   const reply = await connect(person.at, 'vercel', issueKey(world, 'vercel'));
   const id = String(reply.body.id);
-  const { grant_id, credential_id } = await rowOf(id);
+  const { grant_id, credential_id } = await connectionOf(world, id);
   await world.sql(`update connections set grant_id = 'former', credential_id = 'former', check_at = now()`);
   await fireCron(world, 'check');
-  await until(async () => (await rowOf(id)).grant_id !== 'former' || undefined);
-  expect(await rowOf(id)).toMatchObject({ grant_id, credential_id });
+  await until(async () => (await connectionOf(world, id)).grant_id !== 'former' || undefined);
+  expect(await connectionOf(world, id)).toMatchObject({ grant_id, credential_id });
 });
 
 test('a disconnect says revoked where the provider goes on taking the token for what it may not do', async () => {

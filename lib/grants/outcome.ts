@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { REFRESH_UNHEARD } from '../refresh/unheard.ts';
 import type { Services } from '../services.ts';
-import { clientOfGrant } from './revocable.ts';
+import { clientOfGrant, hasTokensOfKey } from './revocable.ts';
 import type { RevocationRow } from './revocation.ts';
 
 /** What came of ending tokens. */
@@ -121,7 +121,11 @@ export async function writeOutcome(
         jsonb_build_object('account_id', account_id)
       from row
     )
-    select case when ${outcome === 'gone'} then count(*) else 0 end::integer as waiting
+    select case
+      when ${outcome === 'gone'} then count(*)
+      -- Of a key only this one token has ended.
+      when ${outcome === 'grant' && hasTokensOfKey(row.provider)} then count(*) filter (where r.connection_id = ${row.connection_id}::uuid)
+      else 0 end::integer as waiting
     from revocations r
     where r.provider = ${row.provider} and r.grant_id = ${row.grant_id} and r.id <> ${row.id}::uuid
       and r.client_id is not distinct from ${row.client_id}

@@ -33,6 +33,13 @@ export function hasOwnToken({ auth }: Provider): boolean {
   return auth.type !== 'oauth' && auth.grant !== undefined;
 }
 
+const ofKeys = providers.filter(hasOwnToken).map(({ id }) => id as string);
+
+/** The same of a provider's id. */
+export function hasTokensOfKey(providerId: string): boolean {
+  return ofKeys.includes(providerId);
+}
+
 /** Whether a sign-in does something to the tokens of others on its grant. */
 export function changesOthers({ auth }: Provider): boolean {
   return (
