@@ -298,6 +298,22 @@ describe('a token of Zendesk’s that nobody holds', () => {
     expect(zendeskTokens(world.store('zendesk')).filter(({ alive }) => alive)).toEqual([]);
   });
 
+  test('lives on after a disconnect that says revoked, since Zendesk was down when it was to be ended', async () => {
+    const { person, id } = await withZendesk();
+    await person.at.post('/api/connectors/zendesk/test');
+    const down = { provider: 'zendesk', match: '^DELETE', times: 1, respond: { status: 503 } };
+    world.gateway.misbehave(down);
+    await fireCron(world, 'revocation');
+    await until(async () => {
+      const [row] = await world.sql(
+        'select attempts, under_way_until from revocations where connection_id = $1',
+        [id],
+      );
+      return (row?.attempts === 1 && row.under_way_until === null) || undefined;
+    });
+    expect(await disconnect(person, 'zendesk')).toBe('pending');
+  });
+
   test('is left without a word by a renewal that got no answer', async () => {
     const { id } = await withZendesk();
     world.gateway.misbehave({ provider: 'zendesk', match: 'oauth/tokens', times: 1, drop: 'after' });

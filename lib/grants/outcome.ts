@@ -86,6 +86,7 @@ export async function writeOutcome(
       select others from held`);
     return held?.others === 0 ? 1 : 0;
   }
+  const isOfKey = hasTokensOfKey(row.provider);
   const isTheirTurn = outcome === 'gone' || (outcome === 'nothing' && row.others === 0);
   const [written] = await postgres.rows(sql<{ waiting: number }>`
     with row as (delete from revocations where id = ${row.id}::uuid returning *),
@@ -124,13 +125,13 @@ export async function writeOutcome(
     select case
       when ${outcome === 'gone'} then count(*)
       -- Of a key only this one token has ended.
-      when ${outcome === 'grant' && hasTokensOfKey(row.provider)} then count(*) filter (where r.connection_id = ${row.connection_id}::uuid)
+      when ${outcome === 'grant' && isOfKey} then count(*) filter (where r.connection_id = ${row.connection_id}::uuid)
       else 0 end::integer as waiting
     from revocations r
     where r.provider = ${row.provider} and r.grant_id = ${row.grant_id} and r.id <> ${row.id}::uuid
       and r.client_id is not distinct from ${row.client_id}
-      -- Those that were tried already have come to their own word; and what soon ends by itself is not waited for.
-      and (r.give_up_at = 'infinity' or r.attempts = 0)
+      -- Of a grant those that were tried already have come to their own word; and what soon ends by itself is not waited for.
+      and (r.give_up_at = 'infinity' or r.attempts = 0 or ${isOfKey})
       and coalesce(r.refresh_token is not null or r.expires_at > now() + interval '1 hour', true)`);
   return written?.waiting ?? 0;
 }
