@@ -452,6 +452,19 @@ describe('a connection that is renewed for ever', () => {
     await soon(() => expect(asked()).toBe(before + 1));
   });
 
+  test('and whose provider lets nobody be renewed for days is not asked about meanwhile', async () => {
+    const { person, look } = await withAds();
+    await world.sql(`update connections set refresh_at = now() - interval '2 hours' where user_id = $1`, [
+      person.id,
+    ]);
+    await world.sql(
+      `insert into provider_states (provider, paused_until, reason) values ('google_ads', now() + interval '2 days', 'rate_limited')`,
+    );
+    listing(200, { resourceNames: [] });
+    await look();
+    await soon(async () => expect((await rowOf(world, person)).last_error_code).toBe('insufficient_scope'));
+  });
+
   test('and whose end is heard of while it is asked waits a day for the next question', async () => {
     const { person, hours } = await withAds();
     world.gateway.misbehave({

@@ -11,8 +11,12 @@ const PER_FIRING = 2_000;
 /** The platform's bound on connections that an invocation has open at once, but for PostgreSQL's. */
 const AT_ONCE = 5;
 
-/** SQL: whether a connection `c` is being renewed, or about to be: it is asked about after that. */
-const isRenewing = sql`coalesce(c.refresh_at <= now() or c.lease_until > now(), false)`;
+/**
+ * SQL: whether a connection `c` is being renewed, or about to be: it is asked about after that. One that has waited for
+ * an hour has a provider that lets nobody be renewed at the moment.
+ */
+const isRenewing = sql`coalesce(
+  (c.refresh_at <= now() and c.refresh_at > now() - interval '1 hour') or c.lease_until > now(), false)`;
 
 /** Sends the ids of connections whose provider is to be asked whether they work still to the queue; how many. */
 export async function queueChecks(services: Services): Promise<number> {
