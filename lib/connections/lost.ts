@@ -37,7 +37,11 @@ export async function endLost(services: Services): Promise<Record<string, number
   }
   await postgres.rows(sql`
     insert into marks (name, at, reached) values (${MARK}, now(), ${reached}::uuid)
-    on conflict (name) do update set at = excluded.at, reached = excluded.reached`);
+    on conflict (name) do update set at = excluded.at,
+      -- Another firing that has gone on meanwhile is not set back.
+      reached = case
+        when marks.reached is not distinct from ${mark?.reached ?? null}::uuid then excluded.reached else marks.reached
+      end`);
   await postgres.rows(sql`
     delete from agents a
     where not exists (select from teams t where t.id = a.tenant_id)
