@@ -28,7 +28,7 @@ export async function ninetyDays(
   const shortest = Math.min(...all.map((lived) => lived.shortest));
   const renewals = courses.map((course) => course.renewals);
   const most = Math.max(...renewals) / (length / DAY);
-  const unsettled = sum(all.map((lived) => lived.unsettled));
+  const unsettled = all.flatMap((lived) => lived.unsettled);
   return [
     figure('access tokens that ended while connected', '0', list(expired), expired.length === 0),
     figure(
@@ -53,8 +53,8 @@ export async function ninetyDays(
     figure(
       `${sum(all.map(({ firings }) => firings))} firings that were not worked off`,
       '0',
-      unsettled,
-      unsettled === 0,
+      list(unsettled),
+      unsettled.length === 0,
     ),
     ...budgetFigures(together(all)),
   ];

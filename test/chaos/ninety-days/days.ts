@@ -39,7 +39,7 @@ export async function openDays(
   const calls = new Map<string, number[]>();
   /** What else is to be done when. */
   const agenda: { at: number; run: () => unknown }[] = [];
-  const counts = { firings: 0, unsettled: 0 };
+  const counts = { firings: 0, unsettled: [] as string[] };
 
   const world = await stage.open({ now: clock.now, hurried: true, rateLimits: false, env });
   // Nothing crashes here, and the disk is slow.
@@ -63,6 +63,12 @@ export async function openDays(
     row.leased > clock.now() ||
     (row.status === 'connected' && row.looked <= clock.now());
 
+  /** Seconds from now until what is to be done with a connection. */
+  const stateOf = ({ id, refresh, leased, looked }: Row) => {
+    const seconds = (at: number) => Math.round((at - clock.now()) / 1000);
+    return `${id} refresh ${seconds(refresh)} leased ${seconds(leased)} looked at ${seconds(looked)}`;
+  };
+
   async function firing(watch: Watch): Promise<void> {
     const since = fired - MINUTE;
     watch.found((await look(pool, clock.now())).rows);
@@ -77,7 +83,9 @@ export async function openDays(
       await wait(10);
       seen = await look(pool, since);
     }
-    if (seen.rows.some(isBusy)) counts.unsettled += 1;
+    const busy = seen.rows.filter(isBusy);
+    if (busy.length > 0)
+      counts.unsettled.push(`${new Date(fired).toISOString()} ${busy.map(stateOf).join(', ')}`);
     watch.left(seen.rows);
     watch.happened(seen.events);
     world.gateway.calls.length = 0;

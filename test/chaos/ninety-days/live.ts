@@ -20,7 +20,8 @@ export interface Lived {
   shortest: number;
   calls: ReadonlyMap<string, readonly number[]>;
   firings: number;
-  unsettled: number;
+  /** Firings that were not worked off, and what was left. */
+  unsettled: readonly string[];
   /** From the first moment to the last. */
   length: number;
   until: number;
