@@ -84,8 +84,12 @@ export async function openDays(
       seen = await look(pool, since);
     }
     const busy = seen.rows.filter(isBusy);
-    if (busy.length > 0)
-      counts.unsettled.push(`${new Date(fired).toISOString()} ${busy.map(stateOf).join(', ')}`);
+    if (busy.length > 0) {
+      const jobs = world.logs.filter((line) => /"job":"(refresh|sweep|check)"|"level":"error"/.test(line));
+      counts.unsettled.push(
+        `${new Date(fired).toISOString()} ${busy.map(stateOf).join(', ')}, after ${jobs.join(' ')}`,
+      );
+    }
     watch.left(seen.rows);
     watch.happened(seen.events);
     world.gateway.calls.length = 0;
