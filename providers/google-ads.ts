@@ -62,7 +62,8 @@ export const googleAds = {
     scopeSeparator: ' ',
     pkce: true,
     // https://developers.google.com/identity/protocols/oauth2#expiration: a hundred refresh tokens an account and client.
-    // https://developers.google.com/identity/protocols/oauth2/cross-client-identity: consent is given to the project.
+    // https://developers.google.com/identity/protocols/CrossClientAuth: consent given to one client holds for the project's
+    // others. That it ends for all of them is not said there, and is taken for so: nobody living is ended if it is not.
     grant: { of: 'account', anotherSignIn: 'adds', atMost: 100, spansClients: true },
     *exchange({ client, code, codeVerifier, redirectUri }) {
       const answer = yield postForm(tokenEndpoint, {
