@@ -42,6 +42,17 @@ async function withShop({ at }: Person, shop: string, brand?: string): Promise<s
   return String(reply.body.id);
 }
 
+/** The id of somebody's connection to GitHub, for themselves or a brand, with a hook on their repository. */
+async function watching({ at }: Person, brand?: string): Promise<string> {
+  const scope = brand === undefined ? {} : { brand };
+  const reply = await connectByOAuth(at, 'github', { account: 'octocat', ...scope });
+  const body = { repositories: ['octocat/Hello-World'] };
+  const put = await at.put('/api/connectors/github/repositories', { body, ...scope });
+  expect(put.status, put.text).toBe(200);
+  await quiet(world);
+  return String(reply.body.id);
+}
+
 const moveTo = (brand: string, team: string) =>
   world.sql('update brands set team_id = $2 where id = $1', [brand, team]);
 const remove = (brand: string) => world.sql('delete from brands where id = $1', [brand]);
@@ -254,17 +265,8 @@ test('the hooks of a person’s other brand stay at GitHub when their user goes,
   const team = await newTeam(world, { url: first.url, secret });
   const person = await newPerson(world, { teams: [team] });
   const ids: string[] = [];
-  for (const brand of [await newBrand(world, team), await newBrand(world, team), undefined]) {
-    const scope = brand === undefined ? {} : { brand };
-    const reply = await connectByOAuth(person.at, 'github', { account: 'octocat', ...scope });
-    const put = await person.at.put('/api/connectors/github/repositories', {
-      body: { repositories: ['octocat/Hello-World'] },
-      ...scope,
-    });
-    expect(put.status, put.text).toBe(200);
-    ids.push(String(reply.body.id));
-    await quiet(world);
-  }
+  for (const brand of [await newBrand(world, team), await newBrand(world, team), undefined])
+    ids.push(await watching(person, brand));
   const hooks = () => ids.map((id) => hooksOf(world, id).length);
   expect(hooks()).toEqual([1, 1, 1]);
   await world.sql('delete from users where id = $1', [person.id]);
@@ -280,16 +282,7 @@ test('the hooks of a connection that was left pending stay at GitHub when the ne
   const team = await newTeam(world, { url: first.url, secret });
   const brand = await newBrand(world, team);
   const person = await newPerson(world, { teams: [team] });
-  const ids: string[] = [];
-  for (const scope of [{ brand }, {}]) {
-    const reply = await connectByOAuth(person.at, 'github', { account: 'octocat', ...scope });
-    await person.at.put('/api/connectors/github/repositories', {
-      body: { repositories: ['octocat/Hello-World'] },
-      ...scope,
-    });
-    ids.push(String(reply.body.id));
-    await quiet(world);
-  }
+  const ids = [await watching(person, brand), await watching(person)];
   world.gateway.misbehave({
     provider: 'github',
     match: '^DELETE .*/hooks/',
@@ -305,16 +298,7 @@ test('the hooks of a brand that has just gone stay at GitHub when its person dis
   const team = await newTeam(world, { url: first.url, secret });
   const brand = await newBrand(world, team);
   const person = await newPerson(world, { teams: [team] });
-  const ids: string[] = [];
-  for (const scope of [{ brand }, {}]) {
-    const reply = await connectByOAuth(person.at, 'github', { account: 'octocat', ...scope });
-    await person.at.put('/api/connectors/github/repositories', {
-      body: { repositories: ['octocat/Hello-World'] },
-      ...scope,
-    });
-    ids.push(String(reply.body.id));
-    await quiet(world);
-  }
+  const ids = [await watching(person, brand), await watching(person)];
   await remove(brand);
   expect((await person.at.delete('/api/connectors/github')).body.revocation).toBe('revoked');
   expect(ids.map((id) => hooksOf(world, id).length)).toEqual([0, 0]);
@@ -326,22 +310,12 @@ test('the hooks of a living connection stay at GitHub when a dead one of its per
   const team = await newTeam(world, { url: first.url, secret });
   const [dead, living] = [await newBrand(world, team), await newBrand(world, team)];
   const person = await newPerson(world, { teams: [team] });
-  const ids: string[] = [];
-  for (const brand of [dead, living]) {
-    const reply = await connectByOAuth(person.at, 'github', { account: 'octocat', brand });
-    await person.at.put('/api/connectors/github/repositories', {
-      body: { repositories: ['octocat/Hello-World'] },
-      brand,
-    });
-    ids.push(String(reply.body.id));
-    await quiet(world);
-    // The person ends Reeve's access there; the next sign-in brings another.
-    if (brand === dead) {
-      await lives.find(({ provider }) => provider === 'github')?.end(world, '');
-      const tested = await person.at.post('/api/connectors/github/test', { brand });
-      expect(tested.body.status, tested.text).toBe('reauthorization_required');
-    }
-  }
+  const ended = await watching(person, dead);
+  // The person ends Reeve's access there; the next sign-in brings another.
+  await lives.find(({ provider }) => provider === 'github')?.end(world, '');
+  const tested = await person.at.post('/api/connectors/github/test', { brand: dead });
+  expect(tested.body.status, tested.text).toBe('reauthorization_required');
+  const ids = [ended, await watching(person, living)];
   await remove(living);
   await person.at.delete('/api/connectors/github', { brand: dead });
   await minutesPass(2);
