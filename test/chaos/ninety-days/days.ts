@@ -58,10 +58,11 @@ export async function openDays(
 
   let fired = clock.now();
   let seen: Seen = { rows: [], events: [], revocation: Infinity };
-  const isBusy = (row: Row) =>
-    row.refresh <= clock.now() ||
-    row.leased > clock.now() ||
-    (row.status === 'connected' && row.looked <= clock.now());
+  /** What is to be done with a row at a moment. */
+  const dueOf = ({ id, refresh, looked, status }: Row, at: number) => [
+    ...(refresh <= at ? [`refresh ${id}`] : []),
+    ...(status === 'connected' && looked <= at ? [`look ${id}`] : []),
+  ];
 
   /** Seconds from now until what is to be done with a connection. */
   const stateOf = ({ id, refresh, leased, looked }: Row) => {
@@ -71,7 +72,13 @@ export async function openDays(
 
   async function firing(watch: Watch): Promise<void> {
     const since = fired - MINUTE;
-    watch.found((await look(pool, clock.now())).rows);
+    const begun = clock.now();
+    const found = (await look(pool, begun)).rows;
+    watch.found(found);
+    // What comes due once the cron has looked is for the next firing.
+    const due = new Set(found.flatMap((row) => dueOf(row, begun)));
+    const isBusy = (row: Row) =>
+      row.leased > clock.now() || dueOf(row, clock.now()).some((each) => due.has(each));
     fired = clock.now();
     counts.firings += 1;
     world.logs.length = 0;
