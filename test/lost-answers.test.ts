@@ -10,7 +10,7 @@ import { newPerson, type Person } from './support/people.ts';
 import { until } from './support/trips.ts';
 import { endGoogleAdsGrant } from './world/providers/google-ads.ts';
 import { endMetaTokens } from './world/providers/meta.ts';
-import { zendeskTokens } from './world/providers/zendesk.ts';
+import { deleteZendeskClient, zendeskTokens } from './world/providers/zendesk.ts';
 
 const world = await openWorld();
 
@@ -298,20 +298,50 @@ describe('a token of Zendesk’s that nobody holds', () => {
     expect(zendeskTokens(world.store('zendesk')).filter(({ alive }) => alive)).toEqual([]);
   });
 
-  test('lives on after a disconnect that says revoked, since Zendesk was down when it was to be ended', async () => {
-    const { person, id } = await withZendesk();
-    await person.at.post('/api/connectors/zendesk/test');
+  describe('and that could not be ended while Zendesk was down', () => {
     const down = { provider: 'zendesk', match: '^DELETE', times: 1, respond: { status: 503 } };
-    world.gateway.misbehave(down);
-    await fireCron(world, 'revocation');
-    await until(async () => {
-      const [row] = await world.sql(
-        'select attempts, under_way_until from revocations where connection_id = $1',
-        [id],
-      );
-      return (row?.attempts === 1 && row.under_way_until === null) || undefined;
+
+    /** Makes the end of the one token of a connection's that waits for it fail, once. */
+    const failToEnd = async (id: string) => {
+      world.gateway.misbehave(down);
+      await fireCron(world, 'revocation');
+      await until(async () => {
+        const [row] = await world.sql(
+          'select attempts, under_way_until from revocations where connection_id = $1',
+          [id],
+        );
+        return (row?.attempts === 1 && row.under_way_until === null) || undefined;
+      });
+    };
+
+    test('lives on after a disconnect that says revoked', async () => {
+      const { person, id } = await withZendesk();
+      await person.at.post('/api/connectors/zendesk/test');
+      await failToEnd(id);
+      expect(await disconnect(person, 'zendesk')).toBe('pending');
     });
-    expect(await disconnect(person, 'zendesk')).toBe('pending');
+
+    test('lives on after a disconnect that says revoked, since it was made from another key', async () => {
+      const { person, id } = await withZendesk();
+      const other = issueKey(world, 'zendesk', { kind: 'oauth_client' });
+      expect((await connect(person.at, 'zendesk', other)).body.id).toBe(id);
+      await failToEnd(id);
+      expect(await disconnect(person, 'zendesk')).toBe('pending');
+    });
+
+    test('has a disconnect of somebody else’s said to be pending, whose tokens are all over', async () => {
+      const key = issueKey(world, 'zendesk', { kind: 'oauth_client' });
+      const [person, other] = [await newPerson(world), await newPerson(world)];
+      const id = String((await connect(other.at, 'zendesk', key)).body.id);
+      expect((await connect(person.at, 'zendesk', key)).status).toBe(201);
+      await quiet(world);
+      world.gateway.misbehave(down);
+      expect(await disconnect(other, 'zendesk')).toBe('shared');
+      expect((await world.sql('select from revocations where connection_id = $1', [id])).length).toBe(1);
+      // Their administrator deletes the client, and with it what was made from it.
+      deleteZendeskClient(world.store('zendesk'), key.api_key);
+      expect(await disconnect(person, 'zendesk')).toBe('revoked');
+    });
   });
 
   test('is left without a word by a renewal that got no answer', async () => {

@@ -36,8 +36,9 @@ const ACTIONS = {
 
 /**
  * Writes down what came of a row of `revocations`: it goes, waits or is tried again, and its grant is free or over. How
- * many rows of the grant nobody has tried to end yet: where this one was found gone, those beside it that a sign-in has
- * just brought, or that have waited for the grant's end and are due at once; where nobody lives on the grant by now, itself.
+ * many are still to be ended before it can be said to be: where this one was found gone, those beside it that nobody has
+ * tried yet, since a sign-in has just brought them or they have waited for the grant's end; of a key, the connection's
+ * others; where nobody lives on the grant by now, itself.
  */
 export async function writeOutcome(
   { postgres }: Services,
@@ -87,6 +88,13 @@ export async function writeOutcome(
     return held?.others === 0 ? 1 : 0;
   }
   const isOfKey = hasTokensOfKey(row.provider);
+  // Of a key only this one token has ended, and it has others, those of a key before it among them; of a grant those that
+  // were tried already have come to their own word.
+  const isBeside = isOfKey
+    ? sql`r.connection_id = ${row.connection_id}::uuid`
+    : sql`
+      r.grant_id = ${row.grant_id} and r.client_id is not distinct from ${row.client_id}
+      and (r.give_up_at = 'infinity' or r.attempts = 0)`;
   const isTheirTurn = outcome === 'gone' || (outcome === 'nothing' && row.others === 0);
   const [written] = await postgres.rows(sql<{ waiting: number }>`
     with row as (delete from revocations where id = ${row.id}::uuid returning *),
@@ -122,16 +130,10 @@ export async function writeOutcome(
         jsonb_build_object('account_id', account_id)
       from row
     )
-    select case
-      when ${outcome === 'gone'} then count(*)
-      -- Of a key only this one token has ended.
-      when ${outcome === 'grant' && isOfKey} then count(*) filter (where r.connection_id = ${row.connection_id}::uuid)
-      else 0 end::integer as waiting
+    select case when ${outcome === 'gone' || (outcome === 'grant' && isOfKey)} then count(*) else 0 end::integer as waiting
     from revocations r
-    where r.provider = ${row.provider} and r.grant_id = ${row.grant_id} and r.id <> ${row.id}::uuid
-      and r.client_id is not distinct from ${row.client_id}
-      -- Of a grant those that were tried already have come to their own word; and what soon ends by itself is not waited for.
-      and (r.give_up_at = 'infinity' or r.attempts = 0 or ${isOfKey})
+    where r.provider = ${row.provider} and r.id <> ${row.id}::uuid and ${isBeside}
+      -- What soon ends by itself is not waited for.
       and coalesce(r.refresh_token is not null or r.expires_at > now() + interval '1 hour', true)`);
   return written?.waiting ?? 0;
 }
