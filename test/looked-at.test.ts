@@ -453,16 +453,26 @@ describe('a connection that is renewed for ever', () => {
   });
 
   test('and whose provider lets nobody be renewed for days is not asked about meanwhile', async () => {
-    const { person, look } = await withAds();
-    await world.sql(`update connections set refresh_at = now() - interval '2 hours' where user_id = $1`, [
-      person.id,
-    ]);
+    const { at } = await newPerson(world);
+    // Its token lives for weeks after it is due.
+    const { id } = (await connectByOAuth(at, 'meta')).body;
     await world.sql(
-      `insert into provider_states (provider, paused_until, reason) values ('google_ads', now() + interval '2 days', 'rate_limited')`,
+      `insert into provider_states (provider, paused_until, reason) values ('meta', now() + interval '2 days', 'rate_limited')`,
     );
-    listing(200, { resourceNames: [] });
-    await look();
-    await soon(async () => expect((await rowOf(world, person)).last_error_code).toBe('insufficient_scope'));
+    await world.sql(
+      `update connections set refresh_at = now() - interval '1 minute', check_at = now() - interval '1 second' where id = $1`,
+      [id],
+    );
+    const before = world.gateway.count('meta');
+    await fireCron(world, 'check');
+    await soon(() => expect(world.gateway.count('meta')).toBeGreaterThan(before));
+    await soon(async () => {
+      const [row] = await world.sql(
+        `select check_at > now() + interval '19 hours' as has_answered from connections where id = $1`,
+        [id],
+      );
+      expect(row).toEqual({ has_answered: true });
+    });
   });
 
   test('and whose end is heard of while it is asked waits a day for the next question', async () => {

@@ -12,11 +12,13 @@ const PER_FIRING = 2_000;
 const AT_ONCE = 5;
 
 /**
- * SQL: whether a connection `c` is being renewed, or about to be: it is asked about after that. One that has waited for
- * an hour has a provider that lets nobody be renewed at the moment.
+ * SQL: whether a connection `c` is being renewed, or about to be: it is asked about after that, unless its provider lets
+ * nobody be renewed for a while.
  */
 const isRenewing = sql`coalesce(
-  (c.refresh_at <= now() and c.refresh_at > now() - interval '1 hour') or c.lease_until > now(), false)`;
+  c.lease_until > now() or c.refresh_at <= now() and not exists (
+    select from provider_states s where s.provider = c.provider and s.paused_until > now()
+  ), false)`;
 
 /** Sends the ids of connections whose provider is to be asked whether they work still to the queue; how many. */
 export async function queueChecks(services: Services): Promise<number> {
