@@ -64,6 +64,11 @@ const lookElsewhere = () =>
      on conflict (name) do update set reached = excluded.reached`,
   );
 
+const reached = async () => {
+  const [mark] = await world.sql(`select reached from marks where name = 'lost'`);
+  return mark?.reached;
+};
+
 async function minutesPass(count: number): Promise<void> {
   for (let minute = 0; minute < count; minute += 1) {
     await fireCron(world);
@@ -92,6 +97,25 @@ test('an owner who is back before their connection has ended has its webhooks fo
     [id],
   );
   expect(row).toEqual({ is_soon: true });
+});
+
+test('a look at all owners that takes long does not set back one that has gone on meanwhile', async () => {
+  await world.sql(`delete from marks where name = 'lost'`);
+  let isLooking = false;
+  world.neon.faults.decide((sql) => {
+    if (isLooking || !sql.includes('with part as materialized')) return undefined;
+    isLooking = true;
+    return { after: true, holdMs: 800 };
+  });
+  const looking = fireCron(world, 'lost');
+  await until(() => isLooking || undefined);
+  await lookElsewhere();
+  await looking;
+  world.neon.faults.reset();
+  expect(await reached()).toBe('ffffffff-ffff-ffff-ffff-ffffffffffff');
+  // The next has come to the end, and begins anew.
+  await fireCron(world, 'lost');
+  expect(await reached()).toBe('00000000-0000-0000-0000-000000000000');
 });
 
 test('an end that waits to be told is told to the team that the brand has left, though another has it', async () => {

@@ -26,27 +26,32 @@ export async function endLost(services: Services): Promise<Record<string, number
   const until = Date.now() + WORKING_MS;
   const [mark] = await postgres.rows(sql<{ reached: string | null }>`
     select reached from marks where name = ${MARK}`);
-  let reached = mark?.reached ?? NIL;
+  let reached = mark?.reached ?? null;
   for (let part = 0; part < PARTS && Date.now() < until; part += 1) {
-    const { lost, last } = await findLost(services, reached);
+    const { lost, last } = await findLost(services, reached ?? NIL);
     await endAll(services, lost, counts, until);
     // The rest of the part is looked at again.
     if (Date.now() >= until) break;
-    reached = last ?? NIL;
-    if (last === undefined) break;
+    const next = last ?? NIL;
+    // Another firing is at it, and further.
+    if (!(await goOn(services, reached, next)) || last === undefined) break;
+    reached = next;
   }
-  await postgres.rows(sql`
-    insert into marks (name, at, reached) values (${MARK}, now(), ${reached}::uuid)
-    on conflict (name) do update set at = excluded.at,
-      -- Another firing that has gone on meanwhile is not set back.
-      reached = case
-        when marks.reached is not distinct from ${mark?.reached ?? null}::uuid then excluded.reached else marks.reached
-      end`);
   await postgres.rows(sql`
     delete from agents a
     where not exists (select from teams t where t.id = a.tenant_id)
       and not exists (select from users u where u.id = a.tenant_id)`);
   return counts;
+}
+
+/** Moves the mark on, unless it is not where it was any more. */
+async function goOn({ postgres }: Services, from: string | null, to: string): Promise<boolean> {
+  const rows = await postgres.rows(sql`
+    insert into marks as m (name, at, reached) values (${MARK}, now(), ${to}::uuid)
+    on conflict (name) do update set at = excluded.at, reached = excluded.reached
+    where m.reached is not distinct from ${from}::uuid or m.reached = excluded.reached
+    returning name`);
+  return rows.length > 0;
 }
 
 async function endAll(
