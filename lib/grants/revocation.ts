@@ -227,7 +227,7 @@ export function notHeard(provider: string, connectionId: string | undefined): vo
     JSON.stringify({
       level: 'error',
       event: 'tokens_unheard',
-      provider,
+      provider_id: provider,
       ...(connectionId !== undefined && { connection_id: connectionId }),
     }),
   );
@@ -239,7 +239,7 @@ export function notDiscarded(provider: string, connectionId: string | undefined)
     JSON.stringify({
       level: 'error',
       event: 'token_not_discarded',
-      provider,
+      provider_id: provider,
       ...(connectionId !== undefined && { connection_id: connectionId }),
     }),
   );
