@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { OUTAGE, REFUSALS } from './refresh/failed.ts';
+import { isOutage } from './refresh/failed.ts';
 import type { Services } from './services.ts';
 
 export type DependencyState = 'ok' | 'down';
@@ -35,11 +35,9 @@ export async function checkHealth(services: Services, now: number): Promise<Heal
   return health;
 }
 
-const isRefusedNow = sql`refusals >= ${REFUSALS} and paused_until > now() - ${OUTAGE}`;
-
 const troubled = sql<{ provider: string; reason: 'client_refused' | 'rate_limited' }>`
-  select provider, case when ${isRefusedNow} then 'client_refused' else 'rate_limited' end as reason from provider_states
-  where ${isRefusedNow} or reason = 'rate_limited' and paused_until > now()`;
+  select s.provider, case when ${isOutage} then 'client_refused' else 'rate_limited' end as reason from provider_states s
+  where ${isOutage} or s.reason = 'rate_limited' and s.paused_until > now()`;
 
 async function stateOf(check: () => Promise<boolean>): Promise<DependencyState> {
   try {

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { fireCron } from './support/cron.ts';
+import { fireCron, tryCron } from './support/cron.ts';
 import { connectByOAuth } from './support/flows.ts';
 import { connect, issueKey } from './support/keys.ts';
 import { lives } from './support/lives.ts';
@@ -452,19 +452,27 @@ describe('a connection that is renewed for ever', () => {
     await soon(() => expect(asked()).toBe(before + 1));
   });
 
-  test('and whose provider lets nobody be renewed for days is not asked about meanwhile', async () => {
+  test.each([
+    { what: 'lets nobody be renewed for days', reason: 'rate_limited', refusals: 0, seconds: 172_800 },
+    // Tried again each minute; the others wait.
+    { what: 'refuses our client for days', reason: 'client_refused', refusals: 2, seconds: -10 },
+  ])('and whose provider $what is not asked about meanwhile', async ({ reason, refusals, seconds }) => {
     const { at } = await newPerson(world);
     // Its token lives for weeks after it is due.
     const { id } = (await connectByOAuth(at, 'meta')).body;
     await world.sql(
-      `insert into provider_states (provider, paused_until, reason) values ('meta', now() + interval '2 days', 'rate_limited')`,
+      `insert into provider_states (provider, paused_until, reason, refusals, since)
+       values ('meta', now() + make_interval(secs => $1::integer), $2, $3, now())`,
+      [seconds, reason, refusals],
     );
     await world.sql(
       `update connections set refresh_at = now() - interval '1 minute', check_at = now() - interval '1 second' where id = $1`,
       [id],
     );
     const before = world.gateway.count('meta');
-    await fireCron(world, 'check');
+    // Its turn does not come.
+    world.neon.faults.failNext(3, { after: false, match: /where refresh_at <= now\(\)/ });
+    await tryCron(world);
     await soon(() => expect(world.gateway.count('meta')).toBeGreaterThan(before));
     await soon(async () => {
       const [row] = await world.sql(

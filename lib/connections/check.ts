@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import { findProvider } from '../catalog.ts';
 import { Problem } from '../problem.ts';
 import { sendChecks } from '../queue.ts';
+import { isOutage } from '../refresh/failed.ts';
 import type { Services } from '../services.ts';
 import { nextCheck, nextTry, soon } from './check-times.ts';
 import { isLiving } from './living.ts';
@@ -17,7 +18,7 @@ const AT_ONCE = 5;
  */
 const isRenewing = sql`coalesce(
   c.lease_until > now() or c.refresh_at <= now() and not exists (
-    select from provider_states s where s.provider = c.provider and s.paused_until > now()
+    select from provider_states s where s.provider = c.provider and (s.paused_until > now() or ${isOutage})
   ), false)`;
 
 /** Sends the ids of connections whose provider is to be asked whether they work still to the queue; how many. */

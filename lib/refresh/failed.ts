@@ -24,7 +24,9 @@ export const REFUSALS = 2;
  * After this long without another refusal an outage of our client's is over, whoever has ended it: all who wait for it
  * are tried every quarter of an hour.
  */
-export const OUTAGE = sql`interval '1 hour'`;
+const OUTAGE = sql`interval '1 hour'`;
+/** SQL: whether a provider, as its state `s` tells, refuses our client, and not one connection alone. */
+export const isOutage = sql<boolean>`(s.refusals >= ${REFUSALS} and s.paused_until > now() - ${OUTAGE})`;
 /** Within which another connection's refresh shows that our client is in order. */
 const WELL = sql`interval '2 hours'`;
 

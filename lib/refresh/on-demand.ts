@@ -6,7 +6,7 @@ import { Problem, unavailable } from '../problem.ts';
 import { rateLimited } from '../provider-failure.ts';
 import type { Services } from '../services.ts';
 import { claim, isLimited } from './claim.ts';
-import { type Failure, OUTAGE, REFUSALS } from './failed.ts';
+import { type Failure, isOutage } from './failed.ts';
 import { isRenewable } from './outcome.ts';
 import { type Result, refresh } from './refresh.ts';
 
@@ -124,7 +124,7 @@ async function read({ postgres }: Services, id: string): Promise<Standing | unde
   const rows = await postgres.rows(sql<Standing>`
     select c.status, c.version, c.failures, 
       case when s.paused_until > now() then s.reason when ${isLimited} then 'rate_limited' end as paused_for,
-      s.refusals >= ${REFUSALS} and s.paused_until > now() - ${OUTAGE} as is_client_refused
+      ${isOutage} as is_client_refused
     from connections c left join provider_states s on s.provider = c.provider
     where c.id = ${id}::uuid and ${isOwned('c')}`);
   return rows[0];
