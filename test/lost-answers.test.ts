@@ -301,9 +301,10 @@ describe('a token of Zendesk’s that nobody holds', () => {
   describe('and that could not be ended while Zendesk was down', () => {
     const down = { provider: 'zendesk', match: '^DELETE', times: 1, respond: { status: 503 } };
 
-    /** Makes the end of the one token of a connection's that waits for it fail, once. */
-    const failToEnd = async (id: string) => {
+    /** Has a token of a connection's replaced, whose end then fails, once. */
+    const failToEnd = async (id: string, replace: () => Promise<unknown>) => {
       world.gateway.misbehave(down);
+      await replace();
       await fireCron(world, 'revocation');
       await until(async () => {
         const [row] = await world.sql(
@@ -316,16 +317,14 @@ describe('a token of Zendesk’s that nobody holds', () => {
 
     test('lives on after a disconnect that says revoked', async () => {
       const { person, id } = await withZendesk();
-      await person.at.post('/api/connectors/zendesk/test');
-      await failToEnd(id);
+      await failToEnd(id, () => person.at.post('/api/connectors/zendesk/test'));
       expect(await disconnect(person, 'zendesk')).toBe('pending');
     });
 
     test('lives on after a disconnect that says revoked, since it was made from another key', async () => {
       const { person, id } = await withZendesk();
       const other = issueKey(world, 'zendesk', { kind: 'oauth_client' });
-      expect((await connect(person.at, 'zendesk', other)).body.id).toBe(id);
-      await failToEnd(id);
+      await failToEnd(id, () => connect(person.at, 'zendesk', other));
       expect(await disconnect(person, 'zendesk')).toBe('pending');
     });
 
@@ -342,6 +341,21 @@ describe('a token of Zendesk’s that nobody holds', () => {
       deleteZendeskClient(world.store('zendesk'), key.api_key);
       expect(await disconnect(person, 'zendesk')).toBe('revoked');
     });
+  });
+
+  test('is over, though a disconnect says pending, where what the sign-in brought has not been settled', async () => {
+    const { person, id } = await withZendesk();
+    await world.sql(
+      `insert into revocations (
+         id, connection_id, user_id, brand_id, tenant_id, provider, account_id, grant_id, credential_id, config, version,
+         data_key_id, credential, next_attempt_at, give_up_at
+       )
+       select gen_random_uuid(), id, user_id, brand_id, tenant_id, provider, account_id, grant_id, credential_id, config,
+         version, data_key_id, credential, now() + interval '1 minute', now() + interval '1 day'
+       from connections where id = $1`,
+      [id],
+    );
+    expect(await disconnect(person, 'zendesk')).toBe('revoked');
   });
 
   test('is left without a word by a renewal that got no answer', async () => {

@@ -91,7 +91,9 @@ export async function writeOutcome(
   // Of a key only this one token has ended, and it has others, those of a key before it among them; of a grant those that
   // were tried already have come to their own word.
   const isBeside = isOfKey
-    ? sql`r.connection_id = ${row.connection_id}::uuid`
+    ? sql`
+      r.connection_id = ${row.connection_id}::uuid
+      and coalesce(r.credential_id <> (select credential_id from row), true)`
     : sql`
       r.grant_id = ${row.grant_id} and r.client_id is not distinct from ${row.client_id}
       and (r.give_up_at = 'infinity' or r.attempts = 0)`;
