@@ -1,10 +1,10 @@
-import { afterAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { claimRevocation, dueRevocations } from '../lib/grants/revocation.ts';
 import { openServices } from '../lib/services.ts';
 import { newBrand, newTeam } from './chaos/owners-leave/cast.ts';
 import { quiet } from './chaos/owners-leave/quiet.ts';
 import { happen, hooksOf, leftOf, ownAccount, ownShop } from './functions/webhooks/looked-after.ts';
-import { fireCron } from './support/cron.ts';
+import { fireCron, tryCron } from './support/cron.ts';
 import { connectByOAuth } from './support/flows.ts';
 import { run } from './support/keyed-world.ts';
 import { connect, issueKey } from './support/keys.ts';
@@ -99,23 +99,54 @@ test('an owner who is back before their connection has ended has its webhooks fo
   expect(row).toEqual({ is_soon: true });
 });
 
-test('a look at all owners that takes long does not set back one that has gone on meanwhile', async () => {
-  await world.sql(`delete from marks where name = 'lost'`);
-  let isLooking = false;
-  world.neon.faults.decide((sql) => {
-    if (isLooking || !sql.includes('with part as materialized')) return undefined;
-    isLooking = true;
-    return { after: true, holdMs: 800 };
+describe('a look at more connections than one statement takes', () => {
+  const PART = 10_000;
+  const nth = (at: number) => `00000000-0000-7000-8000-${at.toString(16).padStart(12, '0')}`;
+  /** Drops statements that look at what is behind the first part. */
+  const dropLater = (times: number, holdMs: number) => {
+    let dropped = 0;
+    world.neon.faults.decide((sql, [behind]) => {
+      if (!sql.includes('with part as materialized') || behind !== nth(PART)) return undefined;
+      dropped += 1;
+      return dropped > times ? undefined : { after: false, holdMs };
+    });
+    return () => dropped;
+  };
+
+  beforeEach(async () => {
+    await world.sql(`delete from marks where name = 'lost'`);
+    await world.sql(
+      `insert into connections (id, user_id, tenant_id, provider, type, status, account_id, grant_id)
+       select ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, gen_random_uuid(), gen_random_uuid(),
+         'figma', 'api_key', 'disconnected', '1', '1'
+       from generate_series(1, $1) n`,
+      [PART + 10],
+    );
   });
-  const looking = fireCron(world, 'lost');
-  await until(() => isLooking || undefined);
-  await lookElsewhere();
-  await looking;
-  world.neon.faults.reset();
-  expect(await reached()).toBe('ffffffff-ffff-ffff-ffff-ffffffffffff');
-  // The next has come to the end, and begins anew.
-  await fireCron(world, 'lost');
-  expect(await reached()).toBe('00000000-0000-0000-0000-000000000000');
+
+  afterEach(async () => {
+    world.neon.faults.reset();
+    await world.sql('delete from connections where id <= $1', [nth(PART + 10)]);
+    await world.sql(`delete from marks where name = 'lost'`);
+  });
+
+  test('begins anew where it was broken off', async () => {
+    const dropped = dropLater(3, 0);
+    await tryCron(world);
+    expect(dropped()).toBe(3);
+    expect(await reached()).toBe(nth(PART));
+    await fireCron(world, 'lost');
+    expect(await reached()).toBe('00000000-0000-0000-0000-000000000000');
+  });
+
+  test('is not set back by one that took long', async () => {
+    const dropped = dropLater(1, 800);
+    const looking = fireCron(world, 'lost');
+    await until(() => dropped() > 0 || undefined);
+    await lookElsewhere();
+    await looking;
+    expect(await reached()).toBe('ffffffff-ffff-ffff-ffff-ffffffffffff');
+  });
 });
 
 test('an end that waits to be told is told to the team that the brand has left, though another has it', async () => {

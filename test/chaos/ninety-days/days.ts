@@ -58,10 +58,10 @@ export async function openDays(
 
   let fired = clock.now();
   let seen: Seen = { rows: [], events: [], revocation: Infinity };
-  /** What is to be done with a row at a moment. */
+  /** What is to be done with a row at a moment: it is not looked at while it is to be renewed. */
   const dueOf = ({ id, refresh, looked, status }: Row, at: number) => [
     ...(refresh <= at ? [`refresh ${id}`] : []),
-    ...(status === 'connected' && looked <= at ? [`look ${id}`] : []),
+    ...(status === 'connected' && looked <= at && refresh > at ? [`look ${id}`] : []),
   ];
 
   /** Seconds from now until what is to be done with a connection. */
