@@ -1,7 +1,9 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { providers } from '../providers/index.ts';
+import { quiet } from './chaos/owners-leave/quiet.ts';
 import { altered, callbackUrl, signedAgain } from './support/callbacks.ts';
 import type { Reply } from './support/client.ts';
+import { fireCron } from './support/cron.ts';
 import { authorize, consent, type FlowOptions, present } from './support/flows.ts';
 import { connect, issueKey } from './support/keys.ts';
 import { type Life, lives } from './support/lives.ts';
@@ -169,6 +171,9 @@ describe.each(lives.map((life) => ({ ...life, title: `${life.provider} by ${life
     });
 
     test('disconnects, ends what is ours to end, and says what is left to do', async () => {
+      // What the last connect has replaced is ended first.
+      await fireCron(world, 'revocation');
+      await quiet(world);
       const reply = await person.at.delete(`/api/connectors/${provider}`);
       const revocation = life.isAlive ? 'revoked' : 'unsupported';
       expect(reply.body).toEqual({ provider, status: 'disconnected', revocation });

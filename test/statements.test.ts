@@ -119,6 +119,7 @@ const exemptions: readonly Exemption[] = [
   ]),
   ...exempt(
     NOT_ENDED,
+    ['webhooks/unregister.ts', 'select from webhooks w where w.connection_id'],
     ['webhooks/unregister.ts', 'l.is_live and'],
     ['webhooks/unregister.ts', "set registered = '[]'"],
     ['webhooks/unregister.ts', 'registered}::jsonb where connection_id'],

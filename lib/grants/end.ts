@@ -9,7 +9,7 @@ import { OutboundError, send } from '../outbound.ts';
 import { Problem } from '../problem.ts';
 import { renewForRevocation, type Usable } from '../refresh/for-revocation.ts';
 import type { Services } from '../services.ts';
-import { mayStand, unregister, webhooksLeft } from '../webhooks/unregister.ts';
+import { leaveWebhooks, mayStand, unregister } from '../webhooks/unregister.ts';
 import { grantOfKey, grantOfToken } from './identity.ts';
 import { type Ended, type Outcome, writeOutcome } from './outcome.ts';
 import { canBeEnded, hasOwnToken } from './revocable.ts';
@@ -136,7 +136,7 @@ async function endKnown(
   const usable = renewed ?? (await usableFor(services, provider, row, { isRefreshToken, outcome }));
   // The provider has said that it is over. What waits for its grant does so no longer.
   if (usable.is === 'over') {
-    if (hasHooks && !goAlong) webhooksLeft(row.provider, row.connection_id);
+    if (hasHooks && !goAlong) await leaveWebhooks(services, row);
     return overBefore(client, row, outcome === 'waits' ? 'nothing' : outcome);
   }
   const credential = usable.is === 'token' ? usable.token : undefined;

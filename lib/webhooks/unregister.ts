@@ -129,8 +129,17 @@ async function remove(
   return removal;
 }
 
+/** Gives up what the credential of `ended`, which is over, cannot take away any more: loudly, where anything may stand. */
+export async function leaveWebhooks(services: Services, ended: Ended & { provider: string }): Promise<void> {
+  if (ended.registered) return webhooksLeft(ended.provider, ended.connection_id);
+  const standing = await services.postgres.rows(sql`
+    select from webhooks w where w.connection_id = ${ended.connection_id}::uuid and ${mayBeRegistered()}
+      and not exists (select from connections c where c.id = w.connection_id and ${isInUse})`);
+  if (standing.length > 0) webhooksLeft(ended.provider, ended.connection_id);
+}
+
 /** The loud line of webhooks that stand at the provider, tell nobody, and that nobody here can take away. */
-export function webhooksLeft(provider: string, connectionId: string): void {
+function webhooksLeft(provider: string, connectionId: string): void {
   console.error(
     JSON.stringify({
       level: 'error',

@@ -115,6 +115,37 @@ describe('where another connection shares the grant', () => {
     const sent = await happen(world, 'shopify', 'orders/create', { account: one.shop });
     expect(sent).toMatchObject([{ status: 200 }]);
   });
+
+  test('Shopify: whose tokens have ended by then is not said to have left subscriptions that are gone', async () => {
+    const one = await withShop(world);
+    await withShop(world, one.shop);
+    expect(await disconnect(one.person, 'shopify')).toBe('shared');
+    await sql(
+      world,
+      `update revocations set expires_at = now() - interval '1 hour', next_attempt_at = now() - interval '1 second'
+       where connection_id = $1`,
+      [one.id],
+    );
+    world.gateway.misbehave({
+      provider: 'shopify',
+      match: 'oauth/access_token',
+      respond: {
+        status: 400,
+        headers: { 'content-type': 'application/json' },
+        body: '{"error":"invalid_grant"}',
+      },
+    });
+    const lines = world.logs.length;
+    await fireCron(world, 'revocation');
+    // Its job's line comes behind any other of it.
+    await until(
+      () =>
+        world.logs
+          .slice(lines)
+          .some((line) => line.includes('"outcome":"nothing"') && line.includes(one.id)) || undefined,
+    );
+    expect([subscriptionsOf(world, one.id), leftOf(world, one.id)]).toEqual([[], 0]);
+  });
 });
 
 test('a disconnect while the endpoint is being made has it taken away in the end', async () => {
