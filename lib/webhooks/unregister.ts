@@ -117,7 +117,8 @@ async function remove(
   const removal = result === true ? 'gone' : result;
   if (removal === 'out_of_reach' && ended.isBeside) return removal;
   if (ended.registered) {
-    if (removal === 'out_of_reach') await keepLeft(services, ended, []);
+    // Where something may stand without our knowing, an empty list would say so.
+    if (removal === 'out_of_reach' || !isUnknown(webhooks)) await keepLeft(services, ended, []);
     return removal;
   }
   await services.postgres.rows(sql`
