@@ -123,6 +123,15 @@ test('a provider gateway that is not loopback is refused', async () => {
   await expect(start({ PROVIDER_GATEWAY: 'https://example.com' })).rejects.toThrow(/loopback/);
 }, 60_000);
 
+test('the stack ends with NotFoundException where KMS_KEY_ID is an ARN, which is what an operator has', async () => {
+  const stack = await start({
+    KMS_KEY_ID: 'arn:aws:kms:eu-central-1:123456789012:key/1f2e3d4c-0000-4000-8000-000000000009',
+  });
+  const answer = await fetch(`${stack.url}/health`);
+  expect(await answer.json()).toMatchObject({ dependencies: { kms: 'ok' } });
+  await end('SIGTERM');
+}, 60_000);
+
 test('another loopback gateway takes the simulators’ place, in authorization URLs, too', async () => {
   const { url, sessions, provider_gateway } = await start({ PROVIDER_GATEWAY: 'http://127.0.0.1:9' });
   expect(provider_gateway).toBe('http://127.0.0.1:9');

@@ -89,6 +89,23 @@ describe('keys', () => {
     }
   });
 
+  test.each(['key/1f2e3d4c-0000-4000-8000-000000000003', 'alias/reeve'])(
+    'of whatever account an operator has are made by their ARN: %s',
+    async (name) => {
+      await kms.close();
+      const theirs = `arn:aws:kms:${region}:123456789012:${name}`;
+      kms = await startKms({ store: stores.of('kms'), region, ...credentials, keyIds: [theirs] });
+      const { KeyMetadata } = await client().send(new DescribeKeyCommand({ KeyId: theirs }));
+      expect(KeyMetadata).toMatchObject({ AWSAccountId: '123456789012', Enabled: true });
+    },
+  );
+
+  test('in another region than the calls go to are refused with what to set', async () => {
+    const elsewhere = arn.replace(region, 'us-east-1');
+    const starting = startKms({ store: stores.of('kms'), region, ...credentials, keyIds: [elsewhere] });
+    await expect(starting).rejects.toThrow(/Set AWS_REGION to us-east-1/);
+  });
+
   test('re-encryption moves a ciphertext to another key and context', async () => {
     const Plaintext = Buffer.from('secret');
     const sealed = await client().send(new EncryptCommand({ KeyId, Plaintext, EncryptionContext }));

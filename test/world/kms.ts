@@ -43,14 +43,15 @@ const CALLS_KEPT = 10_000;
 /**
  * Symmetric keys of AWS KMS over its JSON 1.1 protocol
  * (https://docs.aws.amazon.com/kms/latest/APIReference/Welcome.html). Keys are made at the first start and
- * kept in `store`, so that what was wrapped before a restart opens after it. Grants, policies and session
+ * kept in `store`, so that what was wrapped before a restart opens after it; an id may be a key's or an alias's ARN. Grants, policies and session
  * tokens are not pretended: one access key may do everything.
  */
 export async function startKms(
   options: Credentials & { store: Store; keyIds: string[]; port?: number; now?: () => number },
 ): Promise<Kms> {
   const { store, region, now = Date.now } = options;
-  const arnPrefix = `arn:aws:kms:${region}:${ACCOUNT}:`;
+  const account = accountOf(options.keyIds, region);
+  const arnPrefix = `arn:aws:kms:${region}:${account}:`;
   const arnOf = (key: Key) => `${arnPrefix}key/${key.id}`;
   const keys = new Map(store.list<Key>('key/').map((key) => [key.id, key]));
 
@@ -142,7 +143,7 @@ export async function startKms(
       const isEnabled = !disabled.has(key.id);
       return {
         KeyMetadata: {
-          AWSAccountId: ACCOUNT,
+          AWSAccountId: account,
           Arn: arnOf(key),
           CreationDate: key.createdAt / 1000,
           CustomerMasterKeySpec: 'SYMMETRIC_DEFAULT',
@@ -275,6 +276,18 @@ function parsed(body: Buffer): unknown {
   } catch {
     throw new Refusal('SerializationException');
   }
+}
+
+/** The account whose keys these are: the one that their ARNs name, where they are ARNs. */
+function accountOf(keyIds: readonly string[], region: string): string {
+  for (const id of keyIds) {
+    const [, where, account] = /^arn:[\w-]+:kms:([\w-]+):(\d{12}):/.exec(id) ?? [];
+    if (where !== undefined && where !== region) {
+      throw new Error(`${id} is a key in ${where}, and AWS_REGION is ${region}. Set AWS_REGION to ${where}.`);
+    }
+    if (account !== undefined) return account;
+  }
+  return ACCOUNT;
 }
 
 /** The id in a key id, a key's or an alias's ARN, or an alias; every key has the alias `alias/<id>`. */
