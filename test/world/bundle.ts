@@ -39,7 +39,7 @@ export async function bundleOnce(entry: string, parent: string): Promise<string>
 /** All that a bundle is made of. */
 const SOURCES = [
   '{functions,lib,providers}/**/*.{ts,tsx,css}',
-  'test/world/{worker,kv-log,clock-switch}.ts',
+  'test/world/{worker,invocation,kv-log,clock-switch}.ts',
   'wrangler.toml',
   'package-lock.json',
 ];

@@ -207,6 +207,29 @@ describe('the endpoint', () => {
     expect(rows.map(([row]) => row?.n)).toEqual(Array.from({ length: 100 }, (_, n) => n));
   });
 
+  test('an answer of more than 64 MB is none, though the statement has done its work', async () => {
+    const large = (bytes: number) => sql`
+      with named as (insert into things (id, name) values (gen_random_uuid(), ${`of ${bytes}`}) returning name)
+      select repeat('x', ${bytes}::integer) as data from named`;
+    // A row has a count of columns and each column a length before it.
+    expect(await large(64 * 1024 * 1024 - 6)).toHaveLength(1);
+    expect((await failure(large(64 * 1024 * 1024 - 5))).message).toBe(
+      'Server error (HTTP status 507): {"message":"response is too large (max is 67108864 bytes)"}',
+    );
+    expect(await sql`select from things`).toHaveLength(2);
+  });
+
+  test('a batch whose answers are of more than 64 MB in all has done nothing', async () => {
+    const half = () => sql`select repeat('x', ${40_000_000}::integer) as data`;
+    const batch = sql.transaction([
+      sql`insert into things (id, name) values (gen_random_uuid(), 'of a batch')`,
+      half(),
+      half(),
+    ]);
+    expect((await failure(batch)).message).toMatch(/HTTP status 507/);
+    expect(await sql`select from things`).toEqual([]);
+  });
+
   test('anything but a POST of a statement is refused', async () => {
     expect((await fetch(endpoint.url)).status).toBe(400);
     const headers = {

@@ -33,6 +33,9 @@ export interface Neon {
 }
 
 const BODY_LIMIT = 64 * 1024 * 1024;
+const ANSWER_LIMIT = 64 * 1024 * 1024;
+/** https://neon.com/docs/serverless/serverless-driver: what a statement over HTTP may take. */
+const STATEMENT_MS = 15_000;
 const QUERIES_KEPT = 10_000;
 const CONNECT_TIMEOUT_MS = 10_000;
 
@@ -55,7 +58,13 @@ type Statement = z.infer<typeof Statement>;
  * into that of the database behind.
  */
 export async function startNeon(
-  options: { resolve?: (connectionString: string) => string; port?: number; maxConnections?: number } = {},
+  options: {
+    resolve?: (connectionString: string) => string;
+    port?: number;
+    maxConnections?: number;
+    /** Lets an answer be of any size, and a statement take any time. */
+    unbounded?: boolean;
+  } = {},
 ): Promise<Neon> {
   const pools = new Map<string, pg.Pool>();
   const queries: Neon['queries'] = [];
@@ -74,6 +83,7 @@ export async function startNeon(
         application_name: applicationName,
         max: options.maxConnections ?? 20,
         connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+        ...(!options.unbounded && { statement_timeout: STATEMENT_MS }),
       });
       // PostgreSQL may go away under a connection, idle or not; the pool drops an idle one by itself.
       pool.on('connect', (client) => client.on('error', () => {}));
@@ -120,7 +130,11 @@ export async function startNeon(
         await sleep(dropped.holdMs ?? 0);
         throw new Dropped('dropped before');
       }
-      const results = await work(poolOf(target), statements, 'queries' in payload.data ? begin : null, gone);
+      const results = await work(poolOf(target), statements, {
+        begin: 'queries' in payload.data ? begin : null,
+        limit: options.unbounded ? Infinity : ANSWER_LIMIT,
+        gone,
+      });
       if (dropped) {
         await sleep(dropped.holdMs ?? 0);
         throw new Dropped('dropped after');
@@ -301,9 +315,14 @@ function beginOf(headers: IncomingHttpHeaders): string {
 
 /**
  * Runs the statements on one connection, in a transaction where `begin` is given. When the caller has gone
- * the running statement is cancelled, as Neon's proxy does it.
+ * the running statement is cancelled, as Neon's proxy does it. Rows of more than `limit` bytes in all are no answer, as
+ * there: a statement alone has done its work all the same, a transaction has not.
  */
-async function work(pool: pg.Pool, statements: Statement[], begin: string | null, gone: AbortSignal) {
+async function work(
+  pool: pg.Pool,
+  statements: Statement[],
+  { begin, limit, gone }: { begin: string | null; limit: number; gone: AbortSignal },
+) {
   const client = await connected(pool);
   let cancelling: Promise<void> | undefined;
   const cancel = () => {
@@ -314,9 +333,13 @@ async function work(pool: pg.Pool, statements: Statement[], begin: string | null
   try {
     if (begin !== null) await client.query(begin);
     const results: object[] = [];
+    let size = 0;
     for (const statement of statements) {
       if (gone.aborted) throw new Dropped('the caller has gone');
-      results.push(await execute(client, statement));
+      const result = await execute(client, statement);
+      size += sizeOf(result.rows);
+      if (size > limit) throw new Refusal(507, `response is too large (max is ${limit} bytes)`);
+      results.push(result);
     }
     if (begin !== null) await client.query('commit');
     return results;
@@ -366,7 +389,17 @@ const RAW_TEXT: pg.CustomTypesConfig = { getTypeParser: () => (value: string) =>
 /** One statement a query, and never the simple protocol's several. */
 const EXTENDED = { queryMode: 'extended' };
 
-async function execute(client: pg.PoolClient, { query, params }: Statement): Promise<object> {
+/** Bytes of rows as PostgreSQL sends them: a count of columns a row, and a length before each that is not null. */
+function sizeOf(rows: (string | null)[][]): number {
+  let size = 0;
+  for (const row of rows) {
+    size += 2;
+    for (const cell of row) size += 4 + (cell === null ? 0 : Buffer.byteLength(cell));
+  }
+  return size;
+}
+
+async function execute(client: pg.PoolClient, { query, params }: Statement) {
   // Unnamed: a named plan would outlive a change of its table and then fail, as it cannot behind Neon.
   const { command, rowCount, rows, fields } = await client.query<(string | null)[]>({
     ...EXTENDED,

@@ -1,18 +1,21 @@
 import worker from '../../functions/index.ts';
 import { CLOCK_SWITCH } from './clock-switch.ts';
+import { asInvocation, boundConnections, countKv, countSubrequest } from './invocation.ts';
 import { KV_LOG, KV_SWITCH, QUEUE_SWITCH } from './kv-log.ts';
 
 /** `KV_TOLL`: who is asked before each get and put, and may take his time. */
 type LocalEnv = Env & { PROVIDER_GATEWAY: string; KV_TOLL?: string };
 
+boundConnections();
+
 /**
  * The Worker as it is deployed, in the local world: its operations on KV are told and can be made to fail, its clock
- * can be moved, and the browser is sent to `GATEWAY/HOST/PATH` instead of `https://HOST/PATH`. Nothing else changes
- * here.
+ * can be moved, its invocations have the platform's bounds, and the browser is sent to `GATEWAY/HOST/PATH` instead of
+ * `https://HOST/PATH`. Nothing else changes here.
  */
 export default {
-  scheduled: (controller, env) => worker.scheduled(controller, localised(env)),
-  queue: (batch, env) => worker.queue(batch, localised(env)),
+  scheduled: (controller, env) => asInvocation(() => worker.scheduled(controller, localised(env))),
+  queue: (batch, env) => asInvocation(() => worker.queue(batch, localised(env))),
   async fetch(request, env, context) {
     const { pathname, searchParams } = new URL(request.url);
     if (pathname === '/cdn-cgi/handler/scheduled') return fire(searchParams.get('cron') ?? '', env);
@@ -29,7 +32,7 @@ export default {
       moveClock(Number(searchParams.get('shift')));
       return new Response('ok');
     }
-    const response = await worker.fetch(request, localised(env), context);
+    const response = await asInvocation(() => worker.fetch(request, localised(env), context));
     const type = response.headers.get('content-type') ?? '';
     const leaves = pathname.endsWith('/authorize') || pathname.startsWith('/cockpit/connect/');
     if (!leaves || !response.ok || !/json|html/.test(type)) return response;
@@ -45,7 +48,8 @@ export default {
 /** Fires a cron by hand, at the path where wrangler has it. */
 async function fire(cron: string, env: LocalEnv): Promise<Response> {
   try {
-    await worker.scheduled({ cron, scheduledTime: Date.now(), noRetry: () => undefined }, localised(env));
+    const controller = { cron, scheduledTime: Date.now(), noRetry: () => undefined };
+    await asInvocation(() => worker.scheduled(controller, localised(env)));
     return new Response('ok');
   } catch {
     return new Response('exception', { status: 500 });
@@ -93,6 +97,7 @@ function breakable(queue: Queue): Queue {
       const member: unknown = Reflect.get(target, name);
       if (typeof member !== 'function') return member;
       return async (...words: unknown[]) => {
+        countSubrequest();
         if (areQueuesDown) throw new Error('the queues are down');
         if (areQueuesDeaf) return undefined;
         return Reflect.apply(member, target, words);
@@ -108,6 +113,8 @@ function watched(kv: KVNamespace, toll: string | undefined): KVNamespace {
       const member: unknown = Reflect.get(target, name);
       if (typeof member !== 'function') return member;
       return async (...words: unknown[]) => {
+        countSubrequest();
+        countKv();
         if (name === 'get' || name === 'put') {
           console.debug(`${KV_LOG}${name}`);
           if (toll !== undefined) await fetch(`${toll}/${name}`);

@@ -6,6 +6,7 @@ import { type Agent, startAgent } from './agent.ts';
 import { type Module, root } from './bundle.ts';
 import type { Descriptions } from './descriptions.ts';
 import { type Gateway, REQUEST_ID, startGateway } from './gateway.ts';
+import { watchMemory } from './isolate.ts';
 import { type Kms, startKms } from './kms.ts';
 import { KV_LOG, KV_SWITCH, QUEUE_SWITCH } from './kv-log.ts';
 import { endLeftover } from './leftover.ts';
@@ -36,6 +37,8 @@ export interface WorldOptions {
   hurried?: boolean;
   /** Queues take what is sent, and deliver nothing: as where others consume it. */
   unconsumed?: boolean;
+  /** Bounds of the platform that this world has not, for who wants to see what is beyond. */
+  without?: readonly ('memory' | 'answers')[];
   onLog?: (line: string) => void;
   /** Stand in for the providers' simulators of the same ids. */
   simulators?: readonly SimulatorFactory[];
@@ -54,6 +57,13 @@ export interface World {
   bindings: Readonly<Record<string, string>>;
   /** The Worker's log lines so far. */
   logs: string[];
+  /** Of the Worker's isolate. One that takes more than the platform gives is killed, and another takes its place. */
+  memory: {
+    /** Bytes, the most that was found. */
+    peak: number;
+    /** How often it was killed. */
+    exceeded: number;
+  };
   /** Operations on KV since the last reset. */
   kv: Record<'get' | 'put', number>;
   /** Makes every operation on KV fail, or work again. */
@@ -142,13 +152,13 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   const aws = { ...kmsDefaults, ...pick(options.env ?? {}, Object.keys(kmsDefaults)) };
   const [gateway, neon, kms, agent] = await Promise.all([
     startGateway(known, options.descriptions),
-    startNeon({}),
+    startNeon({ unbounded: options.without?.includes('answers') === true }),
     startKms({
       store: stores.of('kms'),
       region: aws.AWS_REGION,
       accessKeyId: aws.AWS_ACCESS_KEY_ID,
       secretAccessKey: aws.AWS_SECRET_ACCESS_KEY,
-      keyIds: [aws.KMS_KEY_ID.replace(/^alias\//, '')],
+      keyIds: [aws.KMS_KEY_ID],
       now,
     }),
     startAgent(agentSecret, 0, now),
@@ -176,41 +186,58 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   // The secrets that wrangler misses in the environment are the bindings below.
   process.env.WRANGLER_LOG = 'none';
   const { workerOptions } = workerOptionsOf(path.join(root, 'wrangler.toml'));
-  const miniflare = new Miniflare(
-    convertV4MiniflareOptions({
-      host: '127.0.0.1',
-      port,
-      cf: false,
-      ...(options.directory !== undefined && {
-        resourcePersistencePath: path.join(options.directory, 'workerd'),
-      }),
-      handleStructuredLogs: ({ message }) => {
-        if (message.startsWith(KV_LOG)) {
-          kv[message.slice(KV_LOG.length) as 'get' | 'put'] += 1;
-          return;
-        }
-        logs.push(message);
-        options.onLog?.(message);
+  const miniflareOptions = convertV4MiniflareOptions({
+    host: '127.0.0.1',
+    port,
+    cf: false,
+    inspectorPort: 0,
+    ...(options.directory !== undefined && {
+      resourcePersistencePath: path.join(options.directory, 'workerd'),
+    }),
+    handleStructuredLogs: ({ message }) => {
+      if (message.startsWith(KV_LOG)) {
+        kv[message.slice(KV_LOG.length) as 'get' | 'put'] += 1;
+        return;
+      }
+      logs.push(message);
+      options.onLog?.(message);
+    },
+    workers: [
+      {
+        ...workerOptions,
+        name: WORKER,
+        modules: options.modules,
+        modulesRoot: '/',
+        bindings: { ...(workerOptions.bindings as object), ...bindings },
+        ...(options.hurried && { queueConsumers: hurried(workerOptions.queueConsumers) }),
+        ...(options.unconsumed && { queueConsumers: {} }),
+        ...(options.rateLimits === false && { ratelimits: unlimited(workerOptions.ratelimits) }),
+        outboundService: WAY_OUT,
       },
-      workers: [
-        {
-          ...workerOptions,
-          name: 'reeve-connectors',
-          modules: options.modules,
-          modulesRoot: '/',
-          bindings: { ...(workerOptions.bindings as object), ...bindings },
-          ...(options.hurried && { queueConsumers: hurried(workerOptions.queueConsumers) }),
-          ...(options.unconsumed && { queueConsumers: {} }),
-          ...(options.rateLimits === false && { ratelimits: unlimited(workerOptions.ratelimits) }),
-          outboundService: WAY_OUT,
-        },
-        wayOut(providerGateway),
-      ],
-      // wrangler's and miniflare's types of the same options differ in how they say 'absent'.
-    } as V4MiniflareOptions),
-  );
+      wayOut(providerGateway),
+    ],
+    // wrangler's and miniflare's types of the same options differ in how they say 'absent'.
+  } as V4MiniflareOptions);
+  const miniflare = new Miniflare(miniflareOptions);
   await miniflare.ready;
   let isKilled = false;
+  const memory = { peak: 0, exceeded: 0 };
+  let unwatch = () => {};
+  const watch = async () => {
+    unwatch = await watchMemory(await miniflare.getInspectorURL(), WORKER, {
+      isFound: (bytes) => {
+        memory.peak = Math.max(memory.peak, bytes);
+      },
+      isExceeded: async () => {
+        memory.exceeded += 1;
+        unwatch();
+        if (isKilled) return;
+        await miniflare.setOptions(miniflareOptions);
+        await watch();
+      },
+    });
+  };
+  if (!options.without?.includes('memory')) await watch();
 
   return {
     url,
@@ -221,6 +248,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     miniflare,
     bindings,
     logs,
+    memory,
     kv,
     kvDown: async (isDown) => void (await fetch(`${url}${KV_SWITCH}${isDown ? '?down' : ''}`)),
     queuesDown: async (areDown) => void (await fetch(`${url}${QUEUE_SWITCH}${areDown ? '?down' : ''}`)),
@@ -232,13 +260,16 @@ export async function startWorld(options: WorldOptions): Promise<World> {
       kms.faults.reset();
       kms.calls.length = 0;
       Object.assign(kv, { get: 0, put: 0 });
+      Object.assign(memory, { peak: 0, exceeded: 0 });
     },
     store: stores.of,
     kill: async () => {
       isKilled = true;
+      unwatch();
       await miniflare.dispose();
     },
     close: async () => {
+      unwatch();
       if (!isKilled) await miniflare.dispose();
       await Promise.all([gateway.close(), neon.close(), kms.close(), agent.close()]);
       stores.close();
@@ -270,6 +301,7 @@ export function wayOut(gateway: string) {
 }
 
 export const WAY_OUT = 'way-out';
+const WORKER = 'reeve-connectors';
 
 function unlimited(limits: unknown): object {
   const lifted = Object.entries(limits as Record<string, object>).map(([name, limit]) => [
