@@ -3,11 +3,16 @@ import type { AppEnv } from '../lib/http/app.ts';
 import { ANYWHERE, type Contract } from '../lib/http/endpoint.ts';
 import { openApiDocument } from '../lib/http/openapi.ts';
 import { page } from '../lib/http/page.ts';
+import { KEPT_FOR_A_WHILE } from '../lib/http/security-headers.ts';
 import { PROBLEMS } from '../lib/problem.ts';
 
-/** GET /docs: the OpenAPI document as a page. */
+/** GET /docs: the OpenAPI document as a page, made once an isolate. */
 export function docs(contracts: readonly Contract[]) {
-  return new Hono<AppEnv>().get('/docs', (c) => c.html(page(<DocsPage contracts={contracts} />)));
+  let text: string | undefined;
+  return new Hono<AppEnv>().get('/docs', async (c) => {
+    text ??= String(await page(<DocsPage contracts={contracts} />));
+    return c.html(text, { headers: { 'Cache-Control': KEPT_FOR_A_WHILE } });
+  });
 }
 
 function DocsPage({ contracts }: { contracts: readonly Contract[] }) {

@@ -1,5 +1,7 @@
 import { v7 as uuidv7 } from 'uuid';
 import type { EncryptionContext, Kms } from './kms.ts';
+import { Remembered } from './remembered.ts';
+import { landingOf } from './shared-flight.ts';
 
 /** A data key as its row in `data_keys` holds it. */
 export interface WrappedDataKey {
@@ -15,11 +17,9 @@ export interface DataKey {
   key: CryptoKey;
 }
 
-const MAX_CACHED = 200;
 const MAX_AGE_MS = 5 * 60_000;
-const SHARED_FLIGHT_MS = 3_000;
 
-const cache = new Map<string, { key: CryptoKey; until: number }>();
+const cache = new Remembered<{ key: CryptoKey; until: number }>(200);
 const flights = new Map<string, Promise<CryptoKey>>();
 
 /**
@@ -31,8 +31,7 @@ export async function openDataKey(row: WrappedDataKey, kms: Kms, now: number): P
   if (known && known.until > now) return { id: row.id, key: known.key };
 
   const shared = flights.get(row.id);
-  // Another request's flight ends with that request, so it is waited for to a bound only.
-  const landed = shared && (await withinBound(shared));
+  const landed = shared && (await landingOf(shared));
   if (landed) return { id: row.id, key: landed };
 
   const flight = kms.decrypt(row.wrapped, contextOf(row)).then(importKey);
@@ -80,20 +79,5 @@ async function importKey(plaintext: Uint8Array): Promise<CryptoKey> {
 }
 
 function remember(id: string, key: CryptoKey, now: number): void {
-  cache.delete(id);
   cache.set(id, { key, until: now + MAX_AGE_MS });
-  const oldest = cache.keys().next();
-  if (cache.size > MAX_CACHED && !oldest.done) cache.delete(oldest.value);
-}
-
-async function withinBound(flight: Promise<CryptoKey>): Promise<CryptoKey | undefined> {
-  let timer: ReturnType<typeof setTimeout> | null = null;
-  const bound = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, SHARED_FLIGHT_MS, undefined);
-  });
-  try {
-    return await Promise.race([flight.catch(() => undefined), bound]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { isOutage } from './refresh/failed.ts';
 import type { Services } from './services.ts';
+import { landingOf } from './shared-flight.ts';
 
 export type DependencyState = 'ok' | 'down';
 
@@ -14,10 +15,25 @@ export interface Health {
 const MAX_AGE_MS = 10_000;
 
 let last: { health: Health; at: number } | undefined;
+let shared: Promise<Health> | undefined;
 
-/** Asks each dependency, once in ten seconds an isolate, since anybody may ask us. */
+/** Asks each dependency, once in ten seconds an isolate, however many ask us at the same time, since anybody may. */
 export async function checkHealth(services: Services, now: number): Promise<Health> {
   if (last && now - last.at < MAX_AGE_MS) return last.health;
+  const landed = shared && (await landingOf(shared));
+  if (landed) return landed;
+  const flight = ask(services);
+  shared = flight;
+  try {
+    const health = await flight;
+    last = { health, at: now };
+    return health;
+  } finally {
+    if (shared === flight) shared = undefined;
+  }
+}
+
+async function ask(services: Services): Promise<Health> {
   const providers: Health['providers'] = {};
   const [postgres, kms, kv] = await Promise.all([
     stateOf(async () => {
@@ -30,9 +46,7 @@ export async function checkHealth(services: Services, now: number): Promise<Heal
   const allOk = [postgres, kms, kv].every((state) => state === 'ok');
   const isRefused = Object.values(providers).includes('client_refused');
   const status = allOk && !isRefused ? 'ok' : 'degraded';
-  const health: Health = { status, dependencies: { postgres, kms, kv }, providers };
-  last = { health, at: now };
-  return health;
+  return { status, dependencies: { postgres, kms, kv }, providers };
 }
 
 const troubled = sql<{ provider: string; reason: 'client_refused' | 'rate_limited' }>`

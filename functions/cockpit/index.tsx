@@ -8,6 +8,7 @@ import { isSecure } from '../../lib/config.ts';
 import type { AppEnv } from '../../lib/http/app.ts';
 import { connectionBody } from '../../lib/http/bodies.ts';
 import { page } from '../../lib/http/page.ts';
+import { KEPT_FOR_A_WHILE } from '../../lib/http/security-headers.ts';
 import { Problem, type ProblemCode } from '../../lib/problem.ts';
 import { catalogBody } from '../connectors/catalog.ts';
 import { listBody } from '../connectors/list.ts';
@@ -24,7 +25,7 @@ export function cockpit(dispatch: Dispatch) {
 
   app.get('/style.css', (c) =>
     c.body(style, {
-      headers: { 'Content-Type': 'text/css; charset=utf-8', 'Cache-Control': 'public, max-age=300' },
+      headers: { 'Content-Type': 'text/css; charset=utf-8', 'Cache-Control': KEPT_FOR_A_WHILE },
     }),
   );
 
