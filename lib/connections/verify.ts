@@ -1,5 +1,6 @@
 import type { Access, Account, Answer, Finding, Provider } from '../../providers/provider.ts';
 import type { Meter } from '../meter.ts';
+import { accountId, grantedScopes, shownDetail, shownName } from '../outside.ts';
 import { Problem } from '../problem.ts';
 import { askProvider, providerFailure, rateLimited } from '../provider-failure.ts';
 
@@ -21,22 +22,27 @@ export async function verify(provider: Provider, access: Access, meter: Meter): 
   const finding = result ?? byStatus(answer);
   switch (finding?.finding) {
     case 'works':
+      if (!accountId.safeParse(finding.account.id).success) throw providerFailure(provider, answer);
       return {
-        account: { id: finding.account.id, name: displayName(finding.account.name) },
-        scopes: finding.scopes,
+        account: { id: finding.account.id, name: shownName(finding.account.name) },
+        scopes: finding.scopes && grantedScopes(finding.scopes),
         missing: finding.missing ?? [],
         endsAt: finding.endsAt,
       };
     case 'refused':
       throw new Problem(
         'invalid_credential',
-        finding.detail ?? `${provider.name} does not accept this credential. Check it, or make a new one.`,
+        shownDetail(
+          finding.detail ?? `${provider.name} does not accept this credential. Check it, or make a new one.`,
+        ),
       );
     case 'insufficient':
       throw new Problem(
         'insufficient_scope',
-        finding.detail ??
-          `${provider.name} accepts this credential, but it lacks a permission that is needed.`,
+        shownDetail(
+          finding.detail ??
+            `${provider.name} accepts this credential, but it lacks a permission that is needed.`,
+        ),
       );
     case 'client_refused':
       throw new Problem(
@@ -56,13 +62,4 @@ function byStatus({ status, json }: Answer): Finding | undefined {
   if (json === undefined) return undefined;
   if (status === 401) return { finding: 'refused' };
   return status === 403 ? { finding: 'insufficient' } : undefined;
-}
-
-/** Names come from outside: no control characters, no odd surrogates, and no more than a line. */
-function displayName(name: string | null): string | null {
-  const clean = (name ?? '')
-    .toWellFormed()
-    .replace(/\p{Cc}+/gu, ' ')
-    .trim();
-  return clean === '' ? null : [...clean].slice(0, 200).join('');
 }

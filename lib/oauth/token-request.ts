@@ -1,5 +1,6 @@
 import type { Answer, Dialogue, Provider, TokenResult, Tokens } from '../../providers/provider.ts';
 import type { Meter } from '../meter.ts';
+import { keptOf } from '../outside.ts';
 import { Problem } from '../problem.ts';
 import { askProvider, providerFailure, rateLimited } from '../provider-failure.ts';
 
@@ -44,7 +45,7 @@ export async function requestTokens(
     if (!(error instanceof Problem)) throw error;
     throw new TokenProblem(error, { isUnheard: error.reason !== 'redirect' });
   });
-  if ('tokens' in result) return result.tokens;
+  if ('tokens' in result) return keptOf(result.tokens);
   const { brought } = result;
   // What stands before a provider answers for it when that is too late.
   const isUnheard = !brought && (answer.status >= 500 || ('unreadable' in result && answer.status < 300));

@@ -3,6 +3,7 @@ import { findClient } from '../catalog.ts';
 import { hold } from '../dialogue.ts';
 import { signAssertion } from '../oauth/assertion.ts';
 import { OutboundError } from '../outbound.ts';
+import { keptOf } from '../outside.ts';
 import { retryAfterSeconds } from '../provider-failure.ts';
 import type { Services } from '../services.ts';
 
@@ -88,7 +89,7 @@ function read(
   { status, headers }: { status: number; headers: Headers },
   errors: { dead: readonly string[]; clientErrors: readonly string[] },
 ): Outcome {
-  if ('tokens' in result) return { outcome: 'renewed', tokens: result.tokens };
+  if ('tokens' in result) return { outcome: 'renewed', tokens: keptOf(result.tokens) };
   if ('limited' in result) return { outcome: 'rate_limited', seconds: result.limited ?? USUAL_WAIT };
   const error = 'error' in result ? result.error : undefined;
   if (error !== undefined && errors.dead.includes(error)) return { outcome: 'dead', reason: error };
