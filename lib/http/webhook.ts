@@ -9,7 +9,7 @@ import { type Received, readDelivery, store, storeForAll } from '../webhooks/rec
 import { spillDelivery } from '../webhooks/spill.ts';
 import type { AppEnv } from './app.ts';
 import { type Endpoint, endpoint } from './endpoint.ts';
-import { clientAddress, spend } from './rate-limit.ts';
+import { clientAddress, refuseSpent, spend } from './rate-limit.ts';
 
 const problems = [
   'invalid_request',
@@ -80,6 +80,8 @@ async function receive(
     provider: ReturnType<typeof requireProvider>,
   ) => Promise<string[]>,
 ): Promise<Response> {
+  // Whoever sends what is not signed has a minute's worth of tries.
+  refuseSpent('UNAUTHENTICATED_LIMIT', clientAddress(c));
   const services = hasty(c.get('services'));
   const provider = requireProvider(c.env, providerId);
   c.set('logged', { provider_id: provider.id, ...(connectionId && { connection_id: connectionId }) });
@@ -90,7 +92,6 @@ async function receive(
     c.set('logged', { ...c.get('logged'), topic: received.told.topic });
     ids = await keep(hasty(services, received.text.length), received, provider);
   } catch (error) {
-    // Whoever sends what is not signed has a minute's worth of tries.
     if (error instanceof Problem && (error.code === 'invalid_signature' || error.code === 'not_found'))
       await spend(c, 'UNAUTHENTICATED_LIMIT', clientAddress(c));
     if (!received || !(error instanceof PostgresUnavailable && error.isPassing)) throw error;

@@ -73,7 +73,8 @@ async function verify(
   }
   if (connectionId === undefined) throw notFound();
   const known = knownKeys(connectionId, now);
-  if (known && (await isSigned(signature, header, body, { keys: known, now }))) return;
+  if (known && (await isSigned(signature, header, body, { keys: known.keys, now }))) return;
+  if (known?.isFresh) throw badSignature();
   // Unknown here, or changed since.
   const keys = await readKeys(services, provider.id, connectionId);
   if (!keys) throw notFound();

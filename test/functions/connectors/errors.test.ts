@@ -253,12 +253,15 @@ describe('too many requests', () => {
   }
   const key = { provider: 'stripe', api_key: 'nonsense' };
   const nobody = () => new Client(limited, undefined);
+  const at = (address: string) => ({ headers: { 'cf-connecting-ip': address } });
+  const stranger = (address: string) =>
+    new Client(limited, crypto.randomUUID()).get('/api/connectors', at(address));
   test.each<[string, () => ReturnType<Client['get']>]>([
     ['authorizing', () => limited.ada.get('/api/oauth/github/authorize')],
     ['connecting', () => limited.ada.post('/api/connectors/connect', { body: key })],
     ['testing', () => limited.grace.post('/api/connectors/stripe/test')],
     ['calling back', () => nobody().get(`/api/oauth/github/callback?state=${crypto.randomUUID()}`)],
-    ['guessing sessions', () => new Client(limited, crypto.randomUUID()).get('/api/connectors')],
+    ['guessing sessions', () => stranger('203.0.113.1')],
   ])('are a 429 with Retry-After: %s', async (_, ask) => {
     const { refused, asked } = await exhaust(ask);
     expect(refused.body.code).toBe('rate_limited');
@@ -271,6 +274,25 @@ describe('too many requests', () => {
     await exhaust(() => limited.ada.get('/api/oauth/github/authorize'));
     expect((await limited.mallory.get('/api/oauth/github/authorize')).status).toBe(200);
     expect((await limited.ada.get('/api/connectors/list')).status).toBe(200);
+  });
+
+  test('are counted after the work: behind a 429 stands a query each', async () => {
+    await limited.ada.get('/api/connectors');
+    await exhaust(() => stranger('203.0.113.2'));
+    limited.reset();
+    const replies = await Promise.all(Array.from({ length: 40 }, () => stranger('203.0.113.2')));
+    expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([429]));
+    expect(limited.neon.count()).toBe(0);
+    // Who works beside them goes on.
+    expect((await limited.ada.get('/api/connectors', at('203.0.113.2'))).status).toBe(200);
+    expect((await stranger('203.0.113.3')).status).toBe(401);
+  });
+
+  test('are counted by whole address of IPv6, of which a stranger has as many as they like', async () => {
+    let last = 0;
+    await exhaust(() => stranger(`2001:db8:0:1::${(last++).toString(16)}`));
+    expect((await stranger('2001:0DB8::1:ffff:0:0:1')).status).toBe(429);
+    expect((await stranger('2001:db8:0:2::1')).status).toBe(401);
   });
 
   test('are cheap to refuse: neither PostgreSQL nor a provider is asked', async () => {
@@ -298,6 +320,13 @@ describe('/openapi.json', async () => {
   }
   const response = await fetch(`${world.url}/openapi.json`);
   const document = (await response.json()) as Document;
+
+  test.each(['/openapi.json', '/docs'])('%s is made anew for everybody, and kept by nobody', async (path) => {
+    const ask = () => fetch(`${world.url}${path}`);
+    const [one, other] = [await ask(), await ask()];
+    expect(await one.text()).toBe(await other.text());
+    expect(one.headers.get('cache-control')).toBe('public, max-age=300');
+  });
 
   test('is an OpenAPI 3.1 document of where it stands', () => {
     expect([response.status, response.headers.get('content-type')]).toEqual([200, 'application/json']);
@@ -343,6 +372,12 @@ describe('/openapi.json', async () => {
 });
 
 describe('/health', () => {
+  test('asks its dependencies ten times for ten who ask at once', async () => {
+    world.reset();
+    await Promise.all(Array.from({ length: 10 }, () => new Client(world, undefined).get('/health')));
+    expect([world.neon.count(), world.kms.calls.length, world.kv.get]).toEqual([1, 1, 1]);
+  });
+
   test('says that all is well', async () => {
     const reply = await new Client(world, undefined).get('/health');
     expect(reply.body).toEqual({

@@ -71,6 +71,19 @@ describe('Shopify signs for all shops alike, and neither shop nor topic:', () =>
   });
 });
 
+test('a wrong signature costs a query, each time', async () => {
+  const target = await openTarget(world, 'stripe');
+  await send(target, something(target));
+  const wrong = () => send(target, something(target, { secret: 'whsec_not_the_one' }));
+  await wrong();
+  world.reset();
+  const replies = await Promise.all(Array.from({ length: 20 }, wrong));
+  expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([401]));
+  expect(world.neon.count()).toBeLessThanOrEqual(2);
+  // What is rightly signed by then is taken as ever.
+  expect((await send(target, something(target))).status).toBe(200);
+});
+
 describe('GitHub does not sign what the event is called:', () => {
   const target = targets.github;
 
