@@ -14,15 +14,18 @@ export function isSafeUrl(text: string): boolean {
 const publicUrl = z.url().refine(isSafeUrl, 'must be https, or http on loopback, with no password in it');
 
 const databaseSettings = z.object({
-  DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//),
+  DATABASE_URL: z
+    .string()
+    .trim()
+    .regex(/^postgres(ql)?:\/\//),
   NEON_FETCH_ENDPOINT: z.url().optional(),
 });
 
 const kmsSettings = z.object({
-  AWS_REGION: z.string().min(1),
-  AWS_ACCESS_KEY_ID: z.string().min(1),
-  AWS_SECRET_ACCESS_KEY: z.string().min(1),
-  KMS_KEY_ID: z.string().min(1),
+  AWS_REGION: z.string().trim().min(1),
+  AWS_ACCESS_KEY_ID: z.string().trim().min(1),
+  AWS_SECRET_ACCESS_KEY: z.string().trim().min(1),
+  KMS_KEY_ID: z.string().trim().min(1),
   AWS_ENDPOINT_URL_KMS: z.url().optional(),
 });
 
@@ -33,7 +36,7 @@ const schema = z.object({
   STATE_KEY: z.string().min(32),
   GRANT_KEY: z.string().min(32),
   AGENT_EVENTS_URL: publicUrl.optional(),
-  AGENT_EVENTS_SECRET: z.string().startsWith('whsec_').optional(),
+  AGENT_EVENTS_SECRET: z.string().trim().startsWith('whsec_').optional(),
   ...databaseSettings.shape,
   ...kmsSettings.shape,
 });
@@ -86,9 +89,10 @@ function readProviderSettings(env: object, providerId: string): Readonly<Record<
   const prefix = `${providerId.toUpperCase()}_`;
   const own = Object.entries(env).filter(
     (entry): entry is [string, string] =>
-      entry[0].startsWith(prefix) && typeof entry[1] === 'string' && entry[1] !== '',
+      entry[0].startsWith(prefix) && typeof entry[1] === 'string' && entry[1].trim() !== '',
   );
-  return Object.fromEntries(own.map(([name, value]) => [name.slice(prefix.length), value]));
+  // What was piped into a secret store ends with a newline.
+  return Object.fromEntries(own.map(([name, value]) => [name.slice(prefix.length), value.trim()]));
 }
 
 /** The page callbacks land on unless the flow says otherwise. */
