@@ -50,6 +50,8 @@ const headers = z.object({
   // Not of a year that a database would not take.
   at: z.iso.datetime({ offset: true }).regex(/^20/).optional().catch(undefined),
 });
+/** What is asked of a shop's privacy says all in its body, and does not always come with the rest. */
+const ofPrivacy = headers.partial({ id: true, version: true });
 
 /** Where a body names its shop, it must be the one that the headers name. */
 const body = z.object({ myshopify_domain: z.string().nullish(), shop_domain: z.string().nullish() });
@@ -80,18 +82,22 @@ function readMac(header: string): WebhookMac | undefined {
 
 /** https://shopify.dev/docs/apps/build/webhooks */
 export const shopifyWebhooks = {
-  maxBytes: 1_000_000,
+  maxBytes: 10_000_000,
   // Uninstalling the app takes its subscriptions along.
   endsWithGrant: true,
   signature: { header: 'x-shopify-hmac-sha256', read: readMac },
   // For an hour after the client's secret was changed Shopify may go on with the one before.
   clientSecrets: ({ secret, settings }) => [secret, settings.CLIENT_SECRET_BEFORE],
   read({ headers: given, json }) {
-    const read = headers.safeParse({
-      topic: given.get('x-shopify-topic'),
-      shop: given.get('x-shopify-shop-domain')?.toLowerCase(),
-      id: given.get('x-shopify-webhook-id'),
-      version: given.get('x-shopify-api-version'),
+    const topic = given.get('x-shopify-topic');
+    const meant = meanings.get(topic ?? '');
+    const isPrivacy = meant?.startsWith('forget') || meant === 'customer_asks';
+    const asked = isPrivacy ? privacy.safeParse(json).data : undefined;
+    const read = (asked ? ofPrivacy : headers).safeParse({
+      topic,
+      shop: (given.get('x-shopify-shop-domain') ?? asked?.shop_domain)?.toLowerCase(),
+      id: given.get('x-shopify-webhook-id') ?? undefined,
+      version: given.get('x-shopify-api-version') ?? undefined,
       at: given.get('x-shopify-triggered-at') ?? undefined,
     }).data;
     const named = body.safeParse(json).data;
@@ -102,13 +108,11 @@ export const shopifyWebhooks = {
     if (isAnother) return undefined;
     const known = topics.find(({ topic }) => topic === read.topic);
     const isTold = known && 'type' in known && known.body.safeParse(json).success;
-    const meant = meanings.get(read.topic);
-    const isPrivacy = meant?.startsWith('forget') || meant === 'customer_asks';
-    const meaning = isPrivacy && !privacy.safeParse(json).success ? undefined : meant;
+    const meaning = isPrivacy && !asked ? undefined : meant;
     return {
       topic: read.topic,
       ...(isTold && { type: known.type }),
-      id: read.id,
+      ...(read.id !== undefined && { id: read.id }),
       ...subjectOf(read.topic, json),
       ...(read.at !== undefined && { occurredAt: new Date(read.at) }),
       facts: { shop: read.shop },

@@ -215,7 +215,13 @@ test('customers/data_request leaves one audit entry and one loud line in the log
   expect(await typesOf(world, target.person)).toEqual(['connection.connected']);
 });
 
-describe.each(['customers/redact', 'shop/redact', 'customers/data_request'])('%s', (topic) => {
+const ACTIONS: Record<string, string> = {
+  'customers/redact': 'customer_redacted',
+  'shop/redact': 'account_redacted',
+  'customers/data_request': 'customer_data_requested',
+};
+
+describe.each(Object.keys(ACTIONS))('%s', (topic) => {
   test('is taken as Shopify itself sends it', async () => {
     const { shop } = await openTarget(world, 'shopify');
     expect(await happen(world, 'shopify', topic, { account: shop })).toMatchObject([
@@ -228,6 +234,22 @@ describe.each(['customers/redact', 'shop/redact', 'customers/data_request'])('%s
     expect((await comply(target, topic, about(target, ada))).status).toBe(200);
     expect(await ofShop(target.shop)).toEqual([]);
     expect(await storedOf(target)).toEqual([]);
+  });
+
+  test('without X-Shopify-API-Version, Shop-Domain or an id is 401, though the signed body says all', async () => {
+    const target = await openTarget(world, 'shopify');
+    const headers = {
+      'x-shopify-api-version': null,
+      'x-shopify-shop-domain': null,
+      'x-shopify-webhook-id': null,
+    };
+    expect((await comply(target, topic, about(target, ada), { headers })).status).toBe(200);
+    await done(target, ACTIONS[topic] ?? '');
+    const body = about({ ...target, shop: 'shop-another.myshopify.com' }, ada);
+    expect(
+      (await comply(target, topic, body, { headers: { ...headers, 'x-shopify-shop-domain': target.shop } }))
+        .status,
+    ).toBe(401);
   });
 
   test.each([

@@ -131,7 +131,7 @@ const odd: [string, string][] = [
 ];
 
 describe.each(tellers)('%s:', (provider) => {
-  const most = provider === 'github' ? 25 * 1024 * 1024 : 1_000_000;
+  const most = { stripe: 1_000_000, shopify: 10_000_000, github: 25 * 1024 * 1024 }[provider];
   let target: Target;
   beforeAll(async () => {
     target = await openTarget(world, provider);
