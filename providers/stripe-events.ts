@@ -18,7 +18,7 @@ const event = z.object({
   livemode: z.boolean(),
   created: z.number().int().nonnegative().max(253_402_300_799),
   /** Of an account that is connected to the endpoint's, which is none of ours. */
-  account: z.never().optional(),
+  account: z.null().optional(),
 });
 /** What a body may be besides. */
 const other = z.object({

@@ -1,9 +1,11 @@
 import { beforeEach, expect, test } from 'vitest';
+import { send, something, stripeEvent } from '../../support/deliveries.ts';
 import { feedOf } from '../../support/feed.ts';
 import { connectByOAuth } from '../../support/flows.ts';
 import { connect, issueKey } from '../../support/keys.ts';
 import { openWorld } from '../../support/open-world.ts';
 import { newPerson, type Person } from '../../support/people.ts';
+import { openTarget } from '../../support/targets.ts';
 import { until } from '../../support/trips.ts';
 
 const world = await openWorld();
@@ -50,6 +52,13 @@ test.each([
   });
   const feed = await feedOf(person.at, 2);
   expect(feed.body.events.map((each: { type: string }) => each.type)).toEqual(['connection.connected', type]);
+});
+
+test('Stripe: an event whose `account` is null is swallowed', async () => {
+  const target = await openTarget(world, 'stripe');
+  const body = stripeEvent('invoice.created', { account: null });
+  expect((await send(target, something(target, { body }))).status).toBe(200);
+  expect((await told(target.id, 'stripe.invoice.created')).body).toMatchObject({ data: { account: null } });
 });
 
 test.each([
