@@ -26,6 +26,14 @@ export function call(
   };
 }
 
+/** A hundred of what a list holds, with names of any length: a repository is some 6 KB, and may be 15. */
+const LIST_BYTES = 4_000_000;
+
+/** A page of a list. */
+export function list(access: Pick<Access, 'credential'>, path: string): HttpRequest {
+  return { ...call(access, 'GET', path), maxBytes: LIST_BYTES };
+}
+
 /** What is answered; undefined where no answer comes. */
 export function* answerTo(request: HttpRequest): Dialogue<Answer | undefined> {
   try {

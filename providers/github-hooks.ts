@@ -1,11 +1,15 @@
 import * as z from 'zod';
-import { answerTo, call, isLimited, isOutOfReach, isRedirect, reach } from './github-api.ts';
+import { answerTo, call, isLimited, isOutOfReach, isRedirect, list, reach } from './github-api.ts';
 import type { Access, Answer, Dialogue, Registered } from './provider.ts';
 
 const events = ['push', 'pull_request', 'deployment_status'];
 
 const hooks = z.array(z.object({ id: z.number().int(), config: z.object({ url: z.string().optional() }) }));
 const hook = z.object({ id: z.number().int() });
+/** https://docs.github.com/en/webhooks/about-webhooks#limits: it is told by its sentence alone. */
+const isFull = z.object({
+  errors: z.array(z.object({ message: z.string().regex(/more than 20 hooks/) })).nonempty(),
+});
 
 /** Where GitHub does not say how long to wait. */
 const PAUSE = 60;
@@ -18,6 +22,8 @@ export type Outcome =
   | { is: 'moved' }
   /** Not for this credential. */
   | { is: 'refused' }
+  /** The repository has as many as it may have, of others. */
+  | { is: 'full' }
   /** Nor is anything else. */
   | { is: 'ended' }
   | { is: 'gone' }
@@ -46,10 +52,10 @@ export function* hookOn(
     return its ? { is: 'stands', id: String(its.id) } : { is: 'failed' };
   }
   if (made?.status !== 422) return failureOf(made);
-  const listed = yield* answerTo(call(access, 'GET', `${hooksOfIt}?per_page=100`));
+  const listed = yield* answerTo(list(access, `${hooksOfIt}?per_page=100`));
   if (listed?.status !== 200) return failureOf(listed);
   const ours = hooks.safeParse(listed.json).data?.find((each) => each.config.url === url);
-  if (!ours) return { is: 'refused' };
+  if (!ours) return { is: isFull.safeParse(made.json).success ? 'full' : 'refused' };
   const adopted = yield* answerTo(call(access, 'PATCH', `${hooksOfIt}/${ours.id}`, wanted));
   return adopted?.status === 200 ? { is: 'stands', id: String(ours.id) } : failureOf(adopted);
 }
@@ -63,7 +69,7 @@ export function* removeHook(
   const hooksOfIt = `/repos/${target}/hooks`;
   let ids = [id];
   if (id === '') {
-    const listed = yield* reach(call(access, 'GET', `${hooksOfIt}?per_page=100`));
+    const listed = yield* reach(list(access, `${hooksOfIt}?per_page=100`));
     if (listed?.status !== 200) return listed?.status === 404 ? { is: 'unseen' } : removalOf(listed);
     const found = hooks.safeParse(listed.json).data;
     if (!found) return { is: 'failed' };

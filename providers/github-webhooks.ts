@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { call } from './github-api.ts';
+import { type call, list } from './github-api.ts';
 import { hookOn, type Outcome, removeHook } from './github-hooks.ts';
 import { appAssertion, redeliver, redeliverAll } from './github-redelivery.ts';
 import {
@@ -123,7 +123,7 @@ const common = {
 export const repositoryHooks = {
   ...common,
   *choices(access, page) {
-    const answer = yield call(access, 'GET', `/user/repos?per_page=100&sort=full_name&page=${page}`);
+    const answer = yield list(access, `/user/repos?per_page=100&sort=full_name&page=${page}`);
     const found = repositories.safeParse(answer.json);
     if (answer.status !== 200 || !found.success) return { refused: true };
     return {
@@ -145,7 +145,7 @@ export const repositoryHooks = {
     const isGoingOn = isSecretKnown && registered.some((each) => each.isUnseen);
     const due = isGoingOn ? standing.filter((each) => each.isUnseen) : standing;
     const kept = standing.filter((each) => !due.includes(each));
-    const report: Report = { refused: [], moved: [], failed: 0, left: 0, done: 0 };
+    const report: Report = { refused: [], moved: [], full: [], failed: 0, left: 0, done: 0 };
     let again: number | undefined;
     for (const each of [...fresh, ...leaving, ...due]) {
       if (again === undefined && Date.now() >= until) again = SOON;
@@ -199,7 +199,7 @@ export const appWebhook = {
     },
   },
   *register(access): Generator<ReturnType<typeof call>, Registration, Answer> {
-    const answer = yield call(access, 'GET', '/user/installations?per_page=100');
+    const answer = yield list(access, '/user/installations?per_page=100');
     const found = installations.safeParse(answer.json).data?.installations;
     if (answer.status === 429) return { limited: undefined };
     if (!found) return { failed: 'GitHub does not say where the App is installed. It is asked again.' };
@@ -234,7 +234,7 @@ function* seenIn(
   for (const id of installed) {
     for (let page = 1; page <= COVERED_PAGES; page += 1) {
       const path = `/user/installations/${id}/repositories?per_page=100&page=${page}`;
-      const answer = yield call(access, 'GET', path);
+      const answer = yield list(access, path);
       const found = covered.safeParse(answer.json).data?.repositories;
       if (answer.status !== 200 || !found) return undefined;
       seen.push(...found.map((each) => each.id));
@@ -256,6 +256,7 @@ function keptOf({ id, target }: Registered, outcome: Outcome): Registered[] {
 interface Report {
   refused: string[];
   moved: string[];
+  full: string[];
   failed: number;
   /** What its owner waits for, and there was no time for. */
   left: number;
@@ -275,12 +276,14 @@ function count(
   else if (!isLeaving) report[is].push(target);
 }
 
-function sentenceOf({ refused, moved, failed, left }: Report): string | undefined {
+function sentenceOf({ refused, moved, full, failed, left }: Report): string | undefined {
   const some = (names: string[]) => names.slice(0, 5).join(', ');
   const sentences = [
     failed + left > 0 && 'GitHub did not do all of it at the moment. It is tried again.',
     moved.length > 0 &&
       `What was renamed or moved at GitHub must be chosen again by its new name: ${some(moved)}.`,
+    full.length > 0 &&
+      `GitHub lets a repository have 20 webhooks at most. Take one away there, under Settings, Webhooks, and choose again: ${some(full)}.`,
     refused.length > 0 &&
       `GitHub lets only administrators of a repository watch it, and refuses ${some(refused)}.`,
   ].filter((sentence) => sentence !== false);

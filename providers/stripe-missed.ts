@@ -16,6 +16,8 @@ const AIM = 150;
 /** How much longer the next may be, where there are few. */
 const GROWTH = 4;
 const PAGE_BYTES = 8_000_000;
+/** Events of a page: fewer where they are too large together, and one may be. */
+const LENGTHS = [100, 10, 1];
 
 const listedEvents = z.object({
   has_more: z.boolean(),
@@ -50,17 +52,25 @@ function* eventsBetween(
 ): Generator<HttpRequest, Found | undefined, Answer> {
   const deliveries: MissedDelivery[] = [];
   let last: { id: string; created: number } | undefined;
-  for (let page = 0; page < pages && !budget.isSpent; page += 1) {
-    const query = new URLSearchParams({ limit: '100', 'created[gte]': `${from}`, 'created[lt]': `${to}` });
+  for (let [page, shorter] = [0, 0]; page < pages && !budget.isSpent; page += 1) {
+    const limit = LENGTHS[shorter];
+    if (limit === undefined) return undefined;
+    const query = new URLSearchParams({
+      limit: `${limit}`,
+      'created[gte]': `${from}`,
+      'created[lt]': `${to}`,
+    });
     [...types.keys()].forEach((type, at) => {
       query.set(`types[${at}]`, type);
     });
     if (last) query.set('starting_after', last.id);
     budget.spend();
-    const answer = yield {
-      ...call(access, 'GET', `https://api.stripe.com/v1/events?${query}`),
-      maxBytes: PAGE_BYTES,
-    };
+    const request = call(access, 'GET', `https://api.stripe.com/v1/events?${query}`);
+    const answer = yield* unlessTooLarge({ ...request, maxBytes: PAGE_BYTES });
+    if (!answer) {
+      shorter += 1;
+      continue;
+    }
     const listed = listedEvents.safeParse(answer.json).data;
     if (answer.status !== 200 || !listed) return undefined;
     const texts = answer.texts('data');
@@ -71,6 +81,15 @@ function* eventsBetween(
     last = listed.data.at(-1);
   }
   return { deliveries, oldest: last?.created ?? to };
+}
+
+function* unlessTooLarge(request: HttpRequest): Generator<HttpRequest, Answer | undefined, Answer> {
+  try {
+    return yield request;
+  } catch (error) {
+    if ((error as { failure?: unknown }).failure === 'too_large') return undefined;
+    throw error;
+  }
 }
 
 function seconds(time: Date): number {

@@ -62,6 +62,26 @@ describe('the repositories that can be watched', () => {
     expect(seen.filter(({ watched }) => watched).map(({ full_name }) => full_name)).toEqual([HELLO, last]);
   });
 
+  test('answer 502 for good where a hundred of them are over half a megabyte', async () => {
+    const { person } = await withGithub(world);
+    const page = Array.from({ length: 100 }, (_, at) => ({
+      full_name: `octocat/${'long-name-'.repeat(9)}${at}`,
+      permissions: { admin: true },
+      description: 'x'.repeat(12_000),
+    }));
+    world.gateway.misbehave({
+      provider: 'github',
+      match: '/user/repos',
+      respond: {
+        status: 200,
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(page),
+      },
+    });
+    const { status, body } = await person.at.get(REPOSITORIES);
+    expect([status, body.repositories.length]).toEqual([200, 100]);
+  });
+
   test.each(['0', '-1', '1.5', 'x', '1001'])('have no page %s', async (page) => {
     const { person } = await withGithub(world);
     expect(await person.at.get(`${REPOSITORIES}?page=${page}`)).toMatchObject({
@@ -90,6 +110,27 @@ describe('the repositories that can be watched', () => {
 });
 
 describe('choosing', () => {
+  test('one that has twenty webhooks already is told as a missing right', async () => {
+    const message = 'The "push" event cannot have more than 20 hooks';
+    world.gateway.misbehave({
+      provider: 'github',
+      match: '^POST .*/hooks',
+      respond: {
+        status: 422,
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({
+          message: 'Validation Failed',
+          errors: [{ resource: 'Hook', code: 'custom', message }],
+        }),
+      },
+    });
+    const { person } = await withGithub(world);
+    const { body } = await watch(person, [SPOON]);
+    expect(body.error).toContain('20 webhooks at most');
+    expect(body.error).toContain(SPOON);
+    expect(body.error).not.toContain('administrators');
+  });
+
   test('fewer removes the hooks of the others, and keeps the rest as they are', async () => {
     const { person, id } = await withGithub(world, [HELLO, SPOON, PLANS]);
     const kept = hooksOf(world, id).find(({ repository }) => repository === 1300192);

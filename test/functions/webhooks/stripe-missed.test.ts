@@ -94,6 +94,39 @@ test.each<[string, number[], number]>([
   expect(looks).toBeLessThanOrEqual(mostLooks);
 });
 
+test('a page of events over 8 MB stops catching up for good', () => {
+  const times = steady(95, BEGIN + DAY, END);
+  const answer = answerFor(times);
+  const dialogue = missedEvents(access, {
+    since: new Date(BEGIN * 1000),
+    until: new Date(END * 1000),
+    registered: [],
+  });
+  const lengths = new Set<string | null>();
+  let step = dialogue.next();
+  while (!step.done) {
+    const query = new URL(step.value.url).searchParams;
+    const limit = Number(query.get('limit'));
+    lengths.add(query.get('limit'));
+    const { json } = answer(step.value.url);
+    const data = (json as { data: object[] }).data.slice(0, limit);
+    const hasMore = data.length === limit;
+    step =
+      data.length > 10
+        ? dialogue.throw({ failure: 'too_large' })
+        : dialogue.next({
+            status: 200,
+            headers: new Headers(),
+            json: { has_more: hasMore, data },
+            texts: () => data.map((each) => JSON.stringify(each)),
+          } as unknown as Answer);
+  }
+  expect(lengths).toEqual(new Set(['100', '10']));
+  const missed = step.value as Exclude<Missed, { unable: true }>;
+  expect(missed.deliveries.length).toBeGreaterThan(20);
+  expect(missed.until.getTime()).toBeGreaterThan(BEGIN * 1000);
+});
+
 test('what there was no time for is not told to be known', () => {
   const answer = answerFor(steady(100_000, BEGIN, END));
   const dialogue = missedEvents(access, {
