@@ -6,6 +6,14 @@ export function fits(field: Field, value: string): boolean {
   return new RegExp(`^(?:${field.pattern})$`, 'v').test(value);
 }
 
+/** Whether what stands in a row is still as a person may have given it. */
+export function fitsAll(fields: readonly Field[], config: Config): boolean {
+  return fields.every((field) => {
+    const value: unknown = config[field.name];
+    return value === undefined || (typeof value === 'string' && fits(field, value));
+  });
+}
+
 /**
  * A provider's config as a person gave it, in the one spelling that is kept. Throws `invalid_request`, one
  * error a field.

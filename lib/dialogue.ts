@@ -1,6 +1,5 @@
 import type { Answer, Dialogue, HttpRequest } from '../providers/provider.ts';
-import type { Meter } from './meter.ts';
-import { OutboundError, send } from './outbound.ts';
+import { OutboundError, type Outlet, send } from './outbound.ts';
 
 /** For all requests of a dialogue together; each has the deadline of every outside call beside. */
 const DIALOGUE_MS = 20_000;
@@ -11,9 +10,9 @@ const DIALOGUE_MS = 20_000;
  */
 export async function hold<Result>(
   dialogue: Dialogue<Result>,
-  meter: Meter,
+  outlet: Outlet,
 ): Promise<{ result: Result; answer: Answer }> {
-  const { result, answer } = await run(dialogue, meter);
+  const { result, answer } = await run(dialogue, outlet);
   if (!answer) throw new Error('a dialogue without a request');
   return { result, answer };
 }
@@ -21,16 +20,16 @@ export async function hold<Result>(
 /** The same for its result alone, which may take no request. `heard` is told each answer on the way. */
 export async function resultOf<Result>(
   dialogue: Dialogue<Result>,
-  meter: Meter,
+  outlet: Outlet,
   deadlineMs = DIALOGUE_MS,
   heard: (answer: Answer) => void = () => undefined,
 ): Promise<Result> {
-  return (await run(dialogue, meter, deadlineMs, heard)).result;
+  return (await run(dialogue, outlet, deadlineMs, heard)).result;
 }
 
 async function run<Result>(
   dialogue: Dialogue<Result>,
-  meter: Meter,
+  outlet: Outlet,
   deadlineMs = DIALOGUE_MS,
   heard: (answer: Answer) => void = () => undefined,
 ): Promise<{ result: Result; answer: Answer | undefined }> {
@@ -39,7 +38,7 @@ async function run<Result>(
   let answer: Answer | undefined;
   while (!step.done) {
     try {
-      answer = await answerBefore(until, step.value, meter);
+      answer = await answerBefore(until, step.value, outlet);
     } catch (error) {
       // Thrown on by a dialogue that has nothing to give without this answer.
       step = dialogue.throw(error);
@@ -51,8 +50,8 @@ async function run<Result>(
   return { result: step.value, answer };
 }
 
-async function answerBefore(until: number, request: HttpRequest, meter: Meter): Promise<Answer> {
+async function answerBefore(until: number, request: HttpRequest, outlet: Outlet): Promise<Answer> {
   const left = until - Date.now();
   if (left <= 0) throw new OutboundError('timeout');
-  return send(request, meter, left);
+  return send(request, outlet, left);
 }

@@ -1,7 +1,7 @@
-import type { Answer, Dialogue, Provider } from '../providers/provider.ts';
+import type { Answer, Config, Dialogue, Provider } from '../providers/provider.ts';
 import { hold } from './dialogue.ts';
 import type { Meter } from './meter.ts';
-import { OutboundError } from './outbound.ts';
+import { OutboundError, outletOf } from './outbound.ts';
 import { Problem } from './problem.ts';
 
 /** The longest wait that a provider is known to mean, in seconds: a monthly allowance that is used up. */
@@ -10,11 +10,12 @@ const LONGEST_WAIT = 31 * 86_400;
 /** Holds a dialogue with a provider, and turns what keeps an answer from coming into a problem. */
 export async function askProvider<Result>(
   provider: Provider,
+  config: Config,
   dialogue: Dialogue<Result>,
   meter: Meter,
 ): Promise<{ result: Result; answer: Answer }> {
   try {
-    return await hold(dialogue, meter);
+    return await hold(dialogue, outletOf(provider, config, meter));
   } catch (error) {
     if (!(error instanceof OutboundError)) throw error;
     if (error.failure === 'timeout') {

@@ -22,6 +22,7 @@ export const figma = {
   name: 'Figma',
   category: 'development',
   docs: 'https://developers.figma.com/docs/rest-api/',
+  hosts: () => ['api.figma.com'],
   config: [
     {
       name: 'team_id',

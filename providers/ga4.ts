@@ -43,6 +43,7 @@ export const ga4 = {
   name: 'Google Analytics',
   category: 'analytics',
   docs: 'https://developers.google.com/analytics/devguides/reporting/data/v1',
+  hosts: () => ['oauth2.googleapis.com', 'analyticsadmin.googleapis.com', 'analyticsdata.googleapis.com'],
   config: [
     {
       name: 'property_id',

@@ -74,6 +74,7 @@ export const github = {
   name: 'GitHub',
   category: 'development',
   docs: 'https://docs.github.com/en/rest',
+  hosts: () => ['api.github.com', 'github.com'],
   config: [],
   // There is no narrower scope that reads private repositories; it covers their hooks, too.
   auth: { ...signIn, scopes: ['repo'] },

@@ -50,6 +50,7 @@ export const googleAds = {
   name: 'Google Ads',
   category: 'advertising',
   docs: 'https://developers.google.com/google-ads/api/docs/start',
+  hosts: () => ['oauth2.googleapis.com', 'openidconnect.googleapis.com', 'googleads.googleapis.com'],
   config: [],
   auth: {
     type: 'oauth',

@@ -13,6 +13,7 @@ export const gorgias = {
   name: 'Gorgias',
   category: 'support',
   docs: 'https://developers.gorgias.com/reference/introduction',
+  hosts: () => ['*.gorgias.com'],
   config: [
     {
       name: 'domain',

@@ -23,6 +23,7 @@ export const klaviyo = {
   name: 'Klaviyo',
   category: 'marketing',
   docs: 'https://developers.klaviyo.com/en/reference/api_overview',
+  hosts: () => ['a.klaviyo.com'],
   config: [],
   auth: {
     type: 'api_key',

@@ -63,6 +63,7 @@ export const meta = {
   name: 'Meta Ads',
   category: 'advertising',
   docs: 'https://developers.facebook.com/documentation/ads-commerce/marketing-api',
+  hosts: () => ['graph.facebook.com'],
   config: [],
   auth: {
     type: 'oauth',

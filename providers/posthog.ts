@@ -54,6 +54,8 @@ export const posthog = {
   name: 'PostHog',
   category: 'analytics',
   docs: 'https://posthog.com/docs/api',
+  // Whoever runs PostHog themselves does so at a host of their own.
+  hosts: ({ host }) => (host === undefined ? [] : [host]),
   config: [
     {
       name: 'host',

@@ -10,6 +10,11 @@ export interface Provider {
   auth: Auth;
   /** What must be known beside the credential, and is no secret. */
   config: Field[];
+  /**
+   * Where requests may go: hosts, `*.` standing for one label. Of a host that its customer has named, by the config that
+   * the credential is sealed with.
+   */
+  hosts: (config: Config) => readonly string[];
   /** Shows whether a credential works, and whose it is. Undefined leaves the last answer to its status. */
   probe: (access: Access) => Dialogue<Finding | undefined>;
   revocation: Revocation;

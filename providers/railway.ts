@@ -29,6 +29,7 @@ export const railway = {
   name: 'Railway',
   category: 'development',
   docs: 'https://docs.railway.com/integrations/api',
+  hosts: () => ['backboard.railway.com'],
   config: [
     {
       name: 'token_type',

@@ -54,6 +54,7 @@ export const shopify = {
   name: 'Shopify',
   category: 'commerce',
   docs: 'https://shopify.dev/docs/api/admin-graphql',
+  hosts: () => ['*.myshopify.com'],
   config: [
     {
       name: 'shop',

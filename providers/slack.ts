@@ -39,6 +39,7 @@ export const slack = {
   name: 'Slack',
   category: 'communication',
   docs: 'https://docs.slack.dev/apis/web-api/',
+  hosts: () => ['slack.com'],
   config: [],
   auth: {
     type: 'oauth',

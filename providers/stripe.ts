@@ -25,6 +25,7 @@ export const stripe = {
   name: 'Stripe',
   category: 'payments',
   docs: 'https://docs.stripe.com/api',
+  hosts: () => ['api.stripe.com'],
   config: [],
   auth: {
     type: 'api_key',

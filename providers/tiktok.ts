@@ -38,6 +38,7 @@ export const tiktok = {
   name: 'TikTok Ads',
   category: 'advertising',
   docs: 'https://business-api.tiktok.com/portal/docs',
+  hosts: () => ['business-api.tiktok.com'],
   config: [],
   auth: {
     type: 'oauth',

@@ -37,6 +37,7 @@ export const vercel = {
   name: 'Vercel',
   category: 'development',
   docs: 'https://vercel.com/docs/rest-api',
+  hosts: () => ['api.vercel.com'],
   config: [
     {
       name: 'team_id',

@@ -52,6 +52,7 @@ export const zendesk = {
   name: 'Zendesk',
   category: 'support',
   docs: 'https://developer.zendesk.com/api-reference/',
+  hosts: () => ['*.zendesk.com'],
   config: [
     {
       name: 'subdomain',

@@ -29,7 +29,7 @@ export async function tokensOfKey(
     throw new Problem('invalid_credential', 'The private key in this key cannot be read. Make a new key.');
   }
   const dialogue = grant.request({ key, config, assertion });
-  const tokens = await requestTokens(provider, dialogue, grant, meter);
+  const tokens = await requestTokens(provider, config, dialogue, grant, meter);
   const expiresAt = expiryOf(tokens, true, now);
   return {
     credential: tokens.accessToken,

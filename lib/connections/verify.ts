@@ -18,7 +18,7 @@ export interface Verified {
  * `invalid_credential`, `insufficient_scope`, `provider_error`, `provider_timeout` or `unavailable`.
  */
 export async function verify(provider: Provider, access: Access, meter: Meter): Promise<Verified> {
-  const { result, answer } = await askProvider(provider, provider.probe(access), meter);
+  const { result, answer } = await askProvider(provider, access.config, provider.probe(access), meter);
   const finding = result ?? byStatus(answer);
   switch (finding?.finding) {
     case 'works':

@@ -5,7 +5,7 @@ import { isLiving } from '../connections/living.ts';
 import { openCredential, type SealedRow } from '../connections/sealed.ts';
 import { dataKeyColumns } from '../connections/snapshot.ts';
 import { verify } from '../connections/verify.ts';
-import { OutboundError, send } from '../outbound.ts';
+import { OutboundError, outletOf, send } from '../outbound.ts';
 import { Problem } from '../problem.ts';
 import { renewForRevocation, type Usable } from '../refresh/for-revocation.ts';
 import type { Services } from '../services.ts';
@@ -106,7 +106,7 @@ const LOOKED_AT = 50;
 
 async function isHeldByAnother(services: Services, row: RevocationRow, key: string): Promise<boolean> {
   const rows = await services.postgres.rows(sql<SealedRow>`
-    select c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version, c.credential,
+    select c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version, c.config, c.credential,
       c.refresh_token, ${dataKeyColumns}
     from connections c left join data_keys k on k.id = c.data_key_id
     where c.provider = ${row.provider} and c.account_id = ${row.account_id} and c.type = 'api_key'
@@ -160,8 +160,8 @@ async function endKnown(
   if (!ending) return outcome;
   // Whoever signs in once the hold on the grant is over must not lose it by this.
   if (outcome === 'grant' && Date.now() - begun >= ENDING_MS) return { failed: 'hold_ends' };
-  let word = await ask(services, ending, access);
-  if (word === 'before' && ending.byApp) word = await ask(services, ending.byApp, access);
+  let word = await ask(services, provider, ending, access);
+  if (word === 'before' && ending.byApp) word = await ask(services, provider, ending.byApp, access);
   if (typeof word === 'object') return word;
   // Of one token alone its word on what had ended before will do: asking with tokens that are refused, time and again,
   // would have GitHub refuse the good ones for a while.
@@ -198,10 +198,11 @@ async function unregisterBeside(
 /** Asks the provider to end what a token is of: it has, or it had ended before, or that has come to nothing. */
 async function ask(
   services: Services,
+  provider: Provider,
   ending: RevocationRequest,
   access: Access,
 ): Promise<'ended' | 'before' | { failed: string }> {
-  const answer = await send(ending.request(access), services.meter);
+  const answer = await send(ending.request(access), outletOf(provider, access.config, services.meter));
   if (!ending.ended(answer)) return { failed: `status_${answer.status}` };
   return (ending.endedBefore?.(answer) ?? answer.status >= 300) ? 'before' : 'ended';
 }

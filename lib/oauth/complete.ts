@@ -50,7 +50,7 @@ export async function complete(
   });
   let tokens: Tokens;
   try {
-    tokens = await requestTokens(provider, exchange, auth, services.meter);
+    tokens = await requestTokens(provider, flow.config, exchange, auth, services.meter);
   } catch (error) {
     if (error instanceof TokenProblem && error.isUnheard) await tellUnheard(services, registered, flow);
     if (error instanceof TokenProblem && error.brought) {
@@ -124,8 +124,7 @@ async function parkTokens(
 ): Promise<string> {
   const sealed = await sealObtained(services, provider, tokens, {
     key,
-    binding: nextBinding(snapshot, provider, uuidv7()),
-    config: flow.config,
+    binding: nextBinding(snapshot, provider, { newId: uuidv7(), config: flow.config }),
     now: databaseNow(snapshot.taken),
   }).catch((error: unknown) => {
     notDiscarded(provider.id, undefined);

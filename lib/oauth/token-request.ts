@@ -1,4 +1,4 @@
-import type { Answer, Dialogue, Provider, TokenResult, Tokens } from '../../providers/provider.ts';
+import type { Answer, Config, Dialogue, Provider, TokenResult, Tokens } from '../../providers/provider.ts';
 import type { Meter } from '../meter.ts';
 import { keptOf } from '../outside.ts';
 import { Problem } from '../problem.ts';
@@ -37,13 +37,14 @@ export class TokenProblem extends Problem {
  */
 export async function requestTokens(
   provider: Provider,
+  config: Config,
   dialogue: Dialogue<TokenResult>,
   { dead = [], clientErrors = [] }: TokenErrors,
   meter: Meter,
 ): Promise<Tokens> {
-  const { result, answer } = await askProvider(provider, dialogue, meter).catch((error: unknown) => {
+  const { result, answer } = await askProvider(provider, config, dialogue, meter).catch((error: unknown) => {
     if (!(error instanceof Problem)) throw error;
-    throw new TokenProblem(error, { isUnheard: error.reason !== 'redirect' });
+    throw new TokenProblem(error, { isUnheard: error.reason !== 'redirect' && error.reason !== 'host' });
   });
   if ('tokens' in result) return keptOf(result.tokens);
   const { brought } = result;

@@ -2,7 +2,7 @@ import type { Config, Provider, TokenResult, Tokens } from '../../providers/prov
 import { findClient } from '../catalog.ts';
 import { hold } from '../dialogue.ts';
 import { signAssertion } from '../oauth/assertion.ts';
-import { OutboundError } from '../outbound.ts';
+import { OutboundError, outletOf } from '../outbound.ts';
 import { keptOf } from '../outside.ts';
 import { retryAfterSeconds } from '../provider-failure.ts';
 import type { Services } from '../services.ts';
@@ -54,7 +54,7 @@ export async function askForTokens(
   try {
     const { result, answer } = await hold(
       await dialogueOf(provider, client, { token, config, now }),
-      services.meter,
+      outletOf(provider, config, services.meter),
     );
     return read(result, answer, { dead: renewal.dead, clientErrors });
   } catch (error) {
@@ -63,7 +63,7 @@ export async function askForTokens(
     return {
       outcome: isUnknown ? 'unknown' : 'unreadable',
       reason: error.failure,
-      isRefusal: error.failure === 'redirect',
+      isRefusal: error.failure === 'redirect' || error.failure === 'host',
     };
   }
 }

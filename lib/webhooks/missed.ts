@@ -7,7 +7,7 @@ import type { Ear } from '../connections/check-soon.ts';
 import { isOwned } from '../connections/living.ts';
 import { resultOf } from '../dialogue.ts';
 import { signAssertion } from '../oauth/assertion.ts';
-import { OutboundError } from '../outbound.ts';
+import { OutboundError, outletOf } from '../outbound.ts';
 import { sendEvents } from '../queue.ts';
 import type { Services } from '../services.ts';
 
@@ -40,7 +40,8 @@ export async function recoverMissed(
   const ask = provider.webhooks?.missed;
   const gap = { since: row.since, until: settled(), registered: row.registered };
   if (!ask || gap.until <= gap.since) return undefined;
-  const missed = await asked(() => resultOf(ask(access, gap), services.meter, ASKING_MS, ear.hear));
+  const outlet = outletOf(provider, access.config, services.meter);
+  const missed = await asked(() => resultOf(ask(access, gap), outlet, ASKING_MS, ear.hear));
   if ('unable' in missed) return undefined;
   for (const part of parts(missed.deliveries)) {
     const ids = await storeMissed(services, row, part);
@@ -66,7 +67,9 @@ export async function recoverMissedByApps(services: Services): Promise<number> {
     }
     if (!signed) continue;
     const gap = { since, until: settled(), registered: [] };
-    const missed = await asked(() => resultOf(byApp.ask(signed, gap), services.meter));
+    const missed = await asked(() =>
+      resultOf(byApp.ask(signed, gap), outletOf(provider, {}, services.meter)),
+    );
     count += 1;
     if ('until' in missed) await moveMark(services, id, { since, ...missed });
   }

@@ -11,7 +11,7 @@ import { dataKeyColumns } from '../connections/snapshot.ts';
 import { isStillOwned } from '../connections/still-owned.ts';
 import { resultOf } from '../dialogue.ts';
 import { seal } from '../envelope.ts';
-import { OutboundError } from '../outbound.ts';
+import { OutboundError, outletOf } from '../outbound.ts';
 import { Problem } from '../problem.ts';
 import type { Services } from '../services.ts';
 import { dueAtOnce } from './due.ts';
@@ -244,7 +244,8 @@ async function register(
     watched: row.watched,
     until: Date.now() + beginMs,
   };
-  const result = await resultOf(webhooks.register(access, wanted), services.meter, endMs, ear.hear);
+  const outlet = outletOf(provider, access.config, services.meter);
+  const result = await resultOf(webhooks.register(access, wanted), outlet, endMs, ear.hear);
   return 'secret' in result && result.secret === wanted.secret
     ? ({ ...result, secret: undefined } as Registration)
     : result;

@@ -55,9 +55,9 @@ export interface SealedSecret extends DataKeyColumns {
   secret: Uint8Array;
 }
 
-/** What a webhook's secret is bound to. */
+/** What a webhook's secret is bound to: it goes nowhere. */
 export function secretBinding(row: Omit<SealedSecret, 'secret' | keyof DataKeyColumns>): Binding {
-  return bindingOf(row, 'webhook_secret');
+  return bindingOf({ ...row, config: {} }, 'webhook_secret');
 }
 
 /** Opens a webhook's secret: at most one call to KMS. Throws `unavailable`. */

@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from 'kysely';
 import type { Access, Provider, Registered, Webhooks } from '../../providers/provider.ts';
 import { isOwned } from '../connections/living.ts';
 import { resultOf } from '../dialogue.ts';
-import { OutboundError } from '../outbound.ts';
+import { OutboundError, outletOf } from '../outbound.ts';
 import type { Services } from '../services.ts';
 import { webhookUrl } from './url.ts';
 
@@ -106,7 +106,8 @@ async function remove(
   if (ended.registered && isPartlyKept && row?.is_live && row.status === 'failed') return notNow;
   if (registered.length === 0 && !isUnclear) return 'gone';
   const url = webhookUrl(services, provider, ended.connection_id);
-  const result = await resultOf(webhooks.unregister(access, { registered, url, kept }), services.meter).catch(
+  const outlet = outletOf(provider, access.config, services.meter);
+  const result = await resultOf(webhooks.unregister(access, { registered, url, kept }), outlet).catch(
     (error: unknown) => {
       if (notNow === 'out_of_reach' && error instanceof OutboundError) return false;
       throw error;

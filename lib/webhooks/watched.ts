@@ -39,7 +39,7 @@ export async function choicesOf(
     client: requireClient(services.env, provider),
     pinned: row.account_id,
   };
-  const { result, answer } = await askProvider(provider, ask(access, page), services.meter);
+  const { result, answer } = await askProvider(provider, access.config, ask(access, page), services.meter);
   if (isRefusal(answer)) await checkSoon(services, row.connection_id);
   if ('refused' in result) throw providerFailure(provider, answer);
   return {
