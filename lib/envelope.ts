@@ -11,9 +11,13 @@ export interface Binding {
   field: 'credential' | 'refresh_token' | 'previous_refresh_token' | 'webhook_secret';
   /** Of the credential: an older envelope does not open in a newer row. */
   version: number;
+  /** What says where it goes: where that was changed beside it, it does not open. */
+  config: Readonly<Record<string, string>>;
 }
 
-const FORMAT = 1;
+/** The second binds the config, too; what the first has sealed is sealed again with the next data key. */
+const FORMAT = 2;
+const FORMATS: readonly (number | undefined)[] = [1, FORMAT];
 const KEY_ID_BYTES = 16;
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
@@ -60,7 +64,7 @@ async function sealWith(
   binding: Binding,
 ): Promise<Uint8Array> {
   const sealed = await crypto.subtle.encrypt(
-    { name: 'AES-GCM', iv, additionalData: additionalData(keyId, binding), tagLength: TAG_BYTES * 8 },
+    { name: 'AES-GCM', iv, additionalData: additionalData(FORMAT, keyId, binding), tagLength: TAG_BYTES * 8 },
     key,
     toUtf8(secret),
   );
@@ -79,14 +83,13 @@ export async function open(
   keyId: string,
   binding: Binding,
 ): Promise<string> {
-  if (envelope.length < HEADER_BYTES + TAG_BYTES || envelope[0] !== FORMAT)
-    throw new EnvelopeError('unknown format');
+  const format = formatOf(envelope);
   try {
     const opened = await crypto.subtle.decrypt(
       {
         name: 'AES-GCM',
         iv: envelope.slice(IV_AT, HEADER_BYTES),
-        additionalData: additionalData(keyId, binding),
+        additionalData: additionalData(format, keyId, binding),
         tagLength: TAG_BYTES * 8,
       },
       key,
@@ -100,14 +103,20 @@ export async function open(
 
 /** The id of the data key that sealed it. Throws `EnvelopeError`. */
 export function dataKeyIdOf(envelope: Uint8Array): string {
-  if (envelope.length < HEADER_BYTES + TAG_BYTES || envelope[0] !== FORMAT)
-    throw new EnvelopeError('unknown format');
+  formatOf(envelope);
   return uuidText(envelope, 1);
 }
 
-function additionalData(keyId: string, binding: Binding): Uint8Array<ArrayBuffer> {
+function formatOf(envelope: Uint8Array): number {
+  const [format] = envelope;
+  if (format === undefined || envelope.length < HEADER_BYTES + TAG_BYTES || !FORMATS.includes(format))
+    throw new EnvelopeError('unknown format');
+  return format;
+}
+
+function additionalData(format: number, keyId: string, binding: Binding): Uint8Array<ArrayBuffer> {
   return lengthPrefixed([
-    Uint8Array.of(FORMAT),
+    Uint8Array.of(format),
     uuidBytes(keyId),
     toUtf8(binding.tenantId),
     toUtf8(binding.brandId ?? ''),
@@ -116,5 +125,13 @@ function additionalData(keyId: string, binding: Binding): Uint8Array<ArrayBuffer
     toUtf8(binding.provider),
     toUtf8(binding.field),
     toUtf8(String(binding.version)),
+    ...(format === 1 ? [] : canonical(binding.config)),
   ]);
+}
+
+/** Names and values, by name: as they stand in a row, whatever order that gives them. */
+function canonical(config: Binding['config']): ReturnType<typeof toUtf8>[] {
+  return Object.keys(config)
+    .sort()
+    .flatMap((name) => [toUtf8(name), toUtf8(JSON.stringify(config[name]) ?? '')]);
 }

@@ -114,8 +114,7 @@ async function exchangeKey(
   const hold = async (given: { accessToken: string; expiresIn?: number }) => {
     const sealed = await sealObtained(services, provider, given, {
       key: sealing,
-      binding: nextBinding(snapshot, provider, uuidv7()),
-      config,
+      binding: nextBinding(snapshot, provider, { newId: uuidv7(), config }),
       now,
       grantId,
     });

@@ -102,7 +102,7 @@ function requireSameAccount(
 export function nextBinding(
   { scope, existing }: Snapshot,
   provider: Provider,
-  newId: string,
+  { newId, config }: { newId: string; config: Config },
 ): Omit<Binding, 'field'> {
   // A connection that ended does not come back: whoever knows its id knows something that is over.
   const isOver = existing === undefined || existing.status === 'disconnected';
@@ -111,6 +111,7 @@ export function nextBinding(
     connectionId: isOver ? newId : existing.id,
     provider: provider.id,
     version: (existing?.version ?? 0) + 1,
+    config,
   };
 }
 
@@ -122,7 +123,7 @@ async function write(
   { snapshot, key, parked }: { snapshot: Snapshot; key: SealingKey; parked: string | undefined },
 ): Promise<ConnectionRow | undefined> {
   const { scope, existing } = snapshot;
-  const binding = nextBinding(snapshot, provider, uuidv7());
+  const binding = nextBinding(snapshot, provider, { newId: uuidv7(), config: keepable.config });
   const { connectionId: id, version } = binding;
   const credential = await seal(keepable.credential, key.key, key.id, { ...binding, field: 'credential' });
   const refreshToken =

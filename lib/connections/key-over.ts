@@ -56,7 +56,6 @@ async function discard(
     {
       key: await openKey(services, tested),
       binding: { ...bindingOf(tested, 'credential'), version: tested.version + 1 },
-      config: tested.config,
       now: Date.now(),
       grantId: tested.grant_id,
     },

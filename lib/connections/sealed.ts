@@ -1,3 +1,4 @@
+import type { Config } from '../../providers/provider.ts';
 import type { DataKey } from '../data-keys.ts';
 import { openDataKey } from '../data-keys.ts';
 import { type Binding, dataKeyIdOf, EnvelopeError, open } from '../envelope.ts';
@@ -14,6 +15,7 @@ export interface SealedRow extends DataKeyColumns {
   tenant_id: string;
   provider: string;
   version: number;
+  config: Config;
   credential: Uint8Array;
   refresh_token: Uint8Array | null;
   previous_refresh_token?: Uint8Array | null;
@@ -55,7 +57,10 @@ export async function openKey(services: Services, row: SealedRow): Promise<DataK
 
 /** What an envelope of a row's column is bound to. */
 export function bindingOf(
-  row: Pick<SealedRow, 'tenant_id' | 'brand_id' | 'user_id' | 'connection_id' | 'provider' | 'version'>,
+  row: Pick<
+    SealedRow,
+    'tenant_id' | 'brand_id' | 'user_id' | 'connection_id' | 'provider' | 'version' | 'config'
+  >,
   field: Binding['field'],
 ): Binding {
   return {
@@ -65,6 +70,7 @@ export function bindingOf(
     connectionId: row.connection_id,
     provider: row.provider,
     version: row.version,
+    config: row.config,
     field,
   };
 }

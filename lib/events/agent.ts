@@ -30,7 +30,7 @@ export interface AgentTarget {
  */
 export async function findAgent(services: Services, row: AgentColumns): Promise<AgentTarget | undefined> {
   if (row.agent_url !== null && row.agent_secret !== null) {
-    const secret = await openAgentSecret(services, row, row.agent_secret);
+    const secret = await openAgentSecret(services, row, { url: row.agent_url, sealed: row.agent_secret });
     return { url: row.agent_url, secret, fetcher: globalThis };
   }
   const { AGENT_EVENTS_URL: url, AGENT_EVENTS_SECRET: secret } = services.config;
@@ -40,12 +40,16 @@ export async function findAgent(services: Services, row: AgentColumns): Promise<
   return url === undefined ? undefined : { url, secret, fetcher: globalThis };
 }
 
-async function openAgentSecret({ kms }: Services, row: AgentColumns, sealed: Uint8Array): Promise<string> {
+async function openAgentSecret(
+  { kms }: Services,
+  row: AgentColumns,
+  { url, sealed }: { url: string; sealed: Uint8Array },
+): Promise<string> {
   const wrapped = toDataKey(row);
   try {
     if (!wrapped) throw new EnvelopeError('its data key is gone');
     const key = await openDataKey(wrapped, kms, Date.now());
-    return await open(sealed, key.key, key.id, agentBinding(row.tenant_id));
+    return await open(sealed, key.key, key.id, agentBinding(row.tenant_id, url));
   } catch (error) {
     if (!(error instanceof EnvelopeError || error instanceof KmsRefusal)) throw error;
     throw new Problem('unavailable', 'The agent’s secret does not open.', {

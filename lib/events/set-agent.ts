@@ -43,7 +43,7 @@ export async function setAgent(
     const { row: made, ...key } = known
       ? { ...(await openDataKey(known, kms, Date.now())), row: undefined }
       : await generateDataKey(tenantId, 1, kms, Date.now());
-    const sealed = await seal(secret, key.key, key.id, agentBinding(tenantId));
+    const sealed = await seal(secret, key.key, key.id, agentBinding(tenantId, url));
     const [written] = await postgres.rows(sql`
       with new_key as (${insertDataKey(made)}),
       written as (

@@ -118,7 +118,7 @@ function endOf({ reauthorize_by }: Member): number {
 
 async function readMembers({ postgres }: Services, { provider, grant_id }: Joined): Promise<Member[]> {
   return postgres.rows(sql<Member>`
-    select c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version, c.credential,
+    select c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version, c.config, c.credential,
       c.refresh_token, c.credential_id, c.client_id, c.scopes, c.connected_at, c.expires_at, c.refresh_at,
       c.refresh_token_expires_at, c.reauthorize_by,
       (c.lease_until is null or c.lease_until <= now()) as is_free, ${dataKeyColumns}

@@ -27,13 +27,11 @@ export async function sealObtained(
   {
     key,
     binding,
-    config,
     now,
     grantId,
   }: {
     key: SealingKey;
     binding: Omit<Binding, 'field'>;
-    config: Readonly<Record<string, string>>;
     /** Milliseconds since 1970, by PostgreSQL's clock. */
     now: number;
     /** Of what was made from a key; of a sign-in the tokens tell. */
@@ -55,7 +53,7 @@ export async function sealObtained(
     grant_id: grantId ?? (await grantOfToken(services, provider, { accessToken, account })) ?? null,
     credential_id: await credentialId(services, provider.id, accessToken),
     client_id: clientIdOf(services.env, provider),
-    config: { ...config },
+    config: { ...binding.config },
     version: binding.version,
     credential: await sealed(accessToken, 'credential'),
     refresh_token: refreshToken === undefined ? null : await sealed(refreshToken, 'refresh_token'),

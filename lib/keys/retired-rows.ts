@@ -50,7 +50,7 @@ export interface Table {
 }
 
 const tokens = { credential: 'credential', refresh_token: 'refresh_token' };
-const asItStands = sql`t.user_id, t.brand_id, t.tenant_id, t.provider, t.version`;
+const asItStands = sql`t.user_id, t.brand_id, t.tenant_id, t.provider, t.version, t.config`;
 
 export const tables: readonly Table[] = [
   {
@@ -74,7 +74,8 @@ export const tables: readonly Table[] = [
     from: sql`webhooks t`,
     id: 'connection_id',
     bound: sql`t.connection_id, (select c.user_id from connections c where c.id = t.connection_id) as user_id,
-      (select c.brand_id from connections c where c.id = t.connection_id) as brand_id, t.tenant_id, t.provider, t.version`,
+      (select c.brand_id from connections c where c.id = t.connection_id) as brand_id, t.tenant_id, t.provider, t.version,
+      '{}'::jsonb as config`,
     columns: { webhook_secret: 'secret' },
     isFree: sql`true`,
   },
@@ -83,7 +84,7 @@ export const tables: readonly Table[] = [
     from: sql`agents t`,
     id: 'tenant_id',
     bound: sql`${NOBODY}::uuid as connection_id, ${NOBODY}::uuid as user_id, null::uuid as brand_id, t.tenant_id,
-      ${AGENT} as provider, 1 as version`,
+      ${AGENT} as provider, 1 as version, jsonb_build_object('url', t.url) as config`,
     columns: { webhook_secret: 'secret' },
     isFree: sql`true`,
   },

@@ -103,14 +103,14 @@ async function readNewest(
 ): Promise<Candidate[]> {
   return postgres.rows(sql<Candidate>`
     with standing as (
-      select c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version, c.credential,
+      select c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version, c.config, c.credential,
         c.refresh_token, c.expires_at, c.data_key_id, c.client_id, true as is_kept,
         greatest(c.connected_at, c.last_refreshed_at) as since
       from connections c
       where c.provider = ${row.provider} and c.grant_id = ${row.grant_id} and c.id <> ${row.connection_id}::uuid
         and c.refresh_token is not null and c.status = 'connected'
       union all
-      select r.connection_id, r.user_id, r.brand_id, r.tenant_id, r.provider, r.version, r.credential,
+      select r.connection_id, r.user_id, r.brand_id, r.tenant_id, r.provider, r.version, r.config, r.credential,
         r.refresh_token, r.expires_at, r.data_key_id, r.client_id, false, r.created_at
       from revocations r
       where r.provider = ${row.provider} and r.grant_id = ${row.grant_id} and r.refresh_token is not null

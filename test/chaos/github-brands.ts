@@ -141,7 +141,7 @@ function aliveOf(world: StagedWorld, login: string): Set<string> {
 async function heldBy(world: StagedWorld, seats: readonly Seat[]): Promise<Held[]> {
   const services = openServices(world.bindings as unknown as Env);
   const rows = await services.postgres.rows(sql<SealedRow>`
-    select c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version, c.credential,
+    select c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version, c.config, c.credential,
       c.refresh_token, ${dataKeyColumns}
     from connections c left join data_keys k on k.id = c.data_key_id
     where c.status = 'connected' and c.brand_id = any(${seats.map(({ brand }) => brand)}::uuid[])`);

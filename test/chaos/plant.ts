@@ -43,14 +43,16 @@ export async function plant(
         const { tenantId, key } = keys[(from + at) % keys.length] ?? { tenantId: '', key: undefined };
         if (!key) throw new Error('no tenant');
         const [id, userId] = [randomUUID(), randomUUID()];
-        const binding = { tenantId, brandId: null, userId, connectionId: id, provider, version: 1 };
+        const config: Record<string, string> =
+          provider === 'github' ? {} : { shop: `shop-${id}.myshopify.com` };
+        const binding = { tenantId, brandId: null, userId, connectionId: id, provider, version: 1, config };
         return {
           id,
           user_id: userId,
           tenant_id: tenantId,
           data_key_id: key.id,
           account_id: provider === 'github' ? '583231' : `${id}.myshopify.com`,
-          config: provider === 'github' ? {} : { shop: `shop-${id}.myshopify.com` },
+          config,
           credential: Buffer.from(
             await seal(pair.access, key.key, key.id, { ...binding, field: 'credential' }),
           ),
@@ -93,7 +95,7 @@ export async function heldTokens(
 ): Promise<{ id: string; status: string; refresh: string }[]> {
   const services = openServices(world.bindings as unknown as Env);
   const rows = await services.postgres.rows(sql<SealedRow & { status: string }>`
-    select c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version, c.status, c.credential,
+    select c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version, c.config, c.status, c.credential,
       c.refresh_token, ${dataKeyColumns}
     from connections c left join data_keys k on k.id = c.data_key_id where c.refresh_token is not null`);
   const held: { id: string; status: string; refresh: string }[] = [];

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { lengthPrefixed, toUtf8 } from '../../lib/bytes.ts';
 import { type Binding, dataKeyIdOf, EnvelopeError, open, reseal, seal } from '../../lib/envelope.ts';
 
 const keyId = '01a20cfb-2f1f-776d-b0da-eec81c3ede9f';
@@ -14,6 +15,7 @@ const binding: Binding = {
   provider: 'github',
   field: 'credential',
   version: 3,
+  config: { shop: 'acme.myshopify.com', other: 'x' },
 };
 
 function newKey(bytes = crypto.getRandomValues(new Uint8Array(32))): Promise<CryptoKey> {
@@ -57,6 +59,36 @@ describe('sealing again with another key', () => {
   });
 });
 
+test('what was sealed before the config was bound opens still, and is bound by the next sealing', async () => {
+  const { config, ...rest } = binding;
+  const first = await sealedByFirst('secret');
+  expect(await open(first, key, keyId, binding)).toBe('secret');
+  expect(await open(first, key, keyId, { ...rest, config: {} })).toBe('secret');
+  const to = { id: otherKeyId, key: await newKey() };
+  const again = await reseal(first, { id: keyId, key }, to, binding);
+  expect(await open(again, to.key, to.id, binding)).toBe('secret');
+  await expect(open(again, to.key, to.id, { ...rest, config: {} })).rejects.toThrow(EnvelopeError);
+  // One of the second is none of the first, whatever its first byte says.
+  await expect(open(Uint8Array.of(1, ...again.slice(1)), to.key, to.id, binding)).rejects.toThrow(
+    EnvelopeError,
+  );
+  expect(config).toBeDefined();
+});
+
+/** As it was done until the second format. */
+async function sealedByFirst(secret: string): Promise<Uint8Array> {
+  const id = Buffer.from(keyId.replaceAll('-', ''), 'hex');
+  const iv = crypto.getRandomValues(new Uint8Array(12));
+  const texts = ['team-1', 'brand-1', 'user-1', 'connection-1', 'github', 'credential', '3'];
+  const additionalData = lengthPrefixed([Uint8Array.of(1), id, ...texts.map(toUtf8)]);
+  const sealed = await crypto.subtle.encrypt(
+    { name: 'AES-GCM', iv, additionalData, tagLength: 128 },
+    key,
+    toUtf8(secret) as Uint8Array<ArrayBuffer>,
+  );
+  return Uint8Array.of(1, ...id, ...iv, ...new Uint8Array(sealed));
+}
+
 describe('an envelope does not open', () => {
   const elsewhere: Array<[string, Partial<Binding>]> = [
     ['in another team', { tenantId: 'team-2' }],
@@ -67,6 +99,12 @@ describe('an envelope does not open', () => {
     ['for another provider', { provider: 'slack' }],
     ['in another column', { field: 'refresh_token' }],
     ['in a newer version', { version: 4 }],
+    ['where it would go to another host', { config: { shop: 'evil.myshopify.com', other: 'x' } }],
+    ['where less is known of where it goes', { config: { shop: 'acme.myshopify.com' } }],
+    [
+      'where a name and its value share out their letters differently',
+      { config: { sho: 'pacme', other: 'x' } },
+    ],
     ['where two neighbours share out their letters differently', { tenantId: 'team-1b', brandId: 'rand-1' }],
   ];
   test.each(elsewhere)('%s', async (_, change) => {
@@ -96,7 +134,7 @@ describe('an envelope does not open', () => {
       await expect(open(envelope.slice(0, length), key, keyId, binding)).rejects.toThrow(EnvelopeError);
     }
     expect(() => dataKeyIdOf(new Uint8Array())).toThrow(EnvelopeError);
-    expect(() => dataKeyIdOf(Uint8Array.of(2, ...envelope.slice(1)))).toThrow(EnvelopeError);
+    expect(() => dataKeyIdOf(Uint8Array.of(3, ...envelope.slice(1)))).toThrow(EnvelopeError);
   });
 });
 

@@ -25,11 +25,11 @@ type Row = SealedRow & { refresh_token: Uint8Array | null; credential: Uint8Arra
 export async function heldBy(world: StagedWorld, userIds: readonly string[]): Promise<Map<string, Held>> {
   const services = openServices(world.bindings as unknown as Env);
   const connections = await services.postgres.rows(sql<Row & { status: string }>`
-    select c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version, c.status, c.credential,
+    select c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version, c.config, c.status, c.credential,
       c.refresh_token, ${dataKeyColumns}
     from connections c left join data_keys k on k.id = c.data_key_id where c.user_id = any (${userIds}::uuid[])`);
   const revocations = await services.postgres.rows(sql<Row>`
-    select r.connection_id, r.user_id, r.brand_id, r.tenant_id, r.provider, r.version, r.credential, r.refresh_token,
+    select r.connection_id, r.user_id, r.brand_id, r.tenant_id, r.provider, r.version, r.config, r.credential, r.refresh_token,
       ${dataKeyColumns}
     from revocations r left join data_keys k on k.id = r.data_key_id where r.user_id = any (${userIds}::uuid[])`);
   const found = new Map<string, Held>(

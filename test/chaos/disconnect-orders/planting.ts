@@ -99,7 +99,8 @@ async function rowOf(
   { tenantId, key }: TenantKey,
 ) {
   const { provider } = kind;
-  const binding = { tenantId, brandId: brand, userId: person.id, connectionId, provider, version: 1 };
+  const config = kind.config(grant);
+  const binding = { tenantId, brandId: brand, userId: person.id, connectionId, provider, version: 1, config };
   const sealed = async (secret: string, field: 'credential' | 'refresh_token') =>
     `\\x${Buffer.from(await seal(secret, key.key, key.id, { ...binding, field })).toString('hex')}`;
   // What a key's next token is asked with is the key.
@@ -115,7 +116,7 @@ async function rowOf(
     status: isLiving ? 'connected' : 'reauthorization_required',
     grant_id: grant,
     credential_id: createHash('sha256').update(held.access).digest('hex'),
-    config: kind.config(grant),
+    config,
     credential: await sealed(held.access, 'credential'),
     refresh_token: refresh === null ? null : await sealed(refresh, 'refresh_token'),
     expires_in: kind.expires ? (isExpired ? -3_600 : 43_200) : null,

@@ -57,11 +57,11 @@ export async function heldOf(world: StagedWorld, provider: string): Promise<Held
   const services = openServices(world.bindings as unknown as Env);
   const rows = await services.postgres.rows(sql<SealedRow & { is_ending: boolean }>`
     select held.*, ${dataKeyColumns} from (
-      select id as connection_id, user_id, brand_id, tenant_id, provider, version, data_key_id, credential,
+      select id as connection_id, user_id, brand_id, tenant_id, provider, version, config, data_key_id, credential,
         refresh_token, false as is_ending
       from connections where status = 'connected' and credential is not null
       union all
-      select connection_id, user_id, brand_id, tenant_id, provider, version, data_key_id, credential, refresh_token,
+      select connection_id, user_id, brand_id, tenant_id, provider, version, config, data_key_id, credential, refresh_token,
         true
       from revocations
     ) held left join data_keys k on k.id = held.data_key_id where held.provider = ${provider}`);

@@ -143,7 +143,7 @@ function withShop({ at }: Member, shop: string, brand?: string): Promise<Reply> 
 export async function learnSecrets(world: StagedWorld, connections: readonly Placed[]): Promise<void> {
   const services = openServices(world.bindings as unknown as Env);
   const rows = await services.postgres.rows(sql<SealedRow>`
-    select c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version, c.credential,
+    select c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version, c.config, c.credential,
       c.refresh_token, ${dataKeyColumns}
     from connections c left join data_keys k on k.id = c.data_key_id where c.credential is not null`);
   for (const row of rows) {
