@@ -20,8 +20,12 @@ let shared: Promise<Health> | undefined;
 /** Asks each dependency, once in ten seconds an isolate, however many ask us at the same time, since anybody may. */
 export async function checkHealth(services: Services, now: number): Promise<Health> {
   if (last && now - last.at < MAX_AGE_MS) return last.health;
-  const landed = shared && (await landingOf(shared));
-  if (landed) return landed;
+  // Where one takes long, another may have set out meanwhile.
+  for (let waited: typeof shared; shared && shared !== waited; ) {
+    waited = shared;
+    const landed = await landingOf(waited);
+    if (landed) return landed;
+  }
   const flight = ask(services);
   shared = flight;
   try {

@@ -9,6 +9,8 @@ export interface AppEnv {
     services: Services;
     /** Set on routes that need a session. */
     caller: Caller;
+    /** Whether this failed sign-in was counted at an earlier request. */
+    isCounted: boolean;
     /** More for the request's log line. */
     logged: Record<string, string>;
   };

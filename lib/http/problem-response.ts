@@ -56,7 +56,7 @@ async function decide(error: unknown, c: Context<AppEnv>): Promise<Problem> {
   const problem = error instanceof Problem ? error : (refusedByHono(error) ?? unforeseen(error, c));
   try {
     if (problem.code === 'unauthenticated') {
-      await spend(c, 'UNAUTHENTICATED_LIMIT', clientAddress(c));
+      if (!c.get('isCounted')) await spend(c, 'UNAUTHENTICATED_LIMIT', clientAddress(c));
     } else if (c.get('caller') && isOfTheRequest(problem) && unasked(c)) {
       const { postgres } = c.get('services');
       const sessions = await postgres.rows(sessionStatement(c.get('caller')));

@@ -80,20 +80,28 @@ async function receive(
     provider: ReturnType<typeof requireProvider>,
   ) => Promise<string[]>,
 ): Promise<Response> {
-  // Whoever sends what is not signed has a minute's worth of tries.
-  refuseSpent('UNAUTHENTICATED_LIMIT', clientAddress(c));
+  const address = clientAddress(c);
+  // A minute's worth of tries at a connection, and at guessing one. A platform sends for all its customers from a few
+  // addresses: what is rightly signed with a key that is known is never refused for what others have sent from there.
+  const [wrong, unknown] = [`${address} ${connectionId ?? providerId}`, `${address} unknown`];
+  const beforeAsking = () => {
+    refuseSpent('UNAUTHENTICATED_LIMIT', wrong);
+    refuseSpent('UNAUTHENTICATED_LIMIT', unknown);
+  };
   const services = hasty(c.get('services'));
   const provider = requireProvider(c.env, providerId);
   c.set('logged', { provider_id: provider.id, ...(connectionId && { connection_id: connectionId }) });
   let received: Received | undefined;
   let ids: string[];
   try {
-    received = await readDelivery(services, provider, c.req.raw, connectionId);
+    received = await readDelivery(services, provider, c.req.raw, connectionId, beforeAsking);
     c.set('logged', { ...c.get('logged'), topic: received.told.topic });
     ids = await keep(hasty(services, received.text.length), received, provider);
   } catch (error) {
-    if (error instanceof Problem && (error.code === 'invalid_signature' || error.code === 'not_found'))
-      await spend(c, 'UNAUTHENTICATED_LIMIT', clientAddress(c));
+    if (error instanceof Problem && error.code === 'invalid_signature')
+      await spend(c, 'UNAUTHENTICATED_LIMIT', wrong);
+    if (error instanceof Problem && error.code === 'not_found')
+      await spend(c, 'UNAUTHENTICATED_LIMIT', unknown);
     if (!received || !(error instanceof PostgresUnavailable && error.isPassing)) throw error;
     await spillDelivery(services, provider.id, connectionId, received).catch(() => Promise.reject(error));
     c.set('logged', { ...c.get('logged'), stored: 'in KV' });

@@ -18,7 +18,7 @@ export interface Received {
 
 /**
  * Reads and verifies a delivery to a connection, or to the app as a whole. Nothing is asked of PostgreSQL for one
- * that is not signed at all, nor for one whose keys this isolate knows. Throws `payload_too_large`,
+ * that is not signed at all, nor for one whose keys this isolate knows; `beforeAsking` may refuse that. Throws `payload_too_large`,
  * `invalid_signature`, `invalid_request` for what is no JSON, and `not_found`.
  */
 export async function readDelivery(
@@ -26,13 +26,14 @@ export async function readDelivery(
   provider: Provider,
   request: Request,
   connectionId: string | undefined,
+  beforeAsking: () => void,
 ): Promise<Received> {
   const { webhooks } = provider;
   if (!webhooks || (connectionId !== undefined && !hasOwnAddress(webhooks))) throw notFound();
   const header = request.headers.get(webhooks.signature.header) ?? '';
   if (!isSignature(webhooks.signature, header)) throw badSignature();
   const body = await readBody(request, webhooks.maxBytes);
-  await verify(services, provider, webhooks, { header, body, connectionId });
+  await verify(services, provider, webhooks, { header, body, connectionId, beforeAsking });
 
   const text = decodeUtf8(body);
   const json = text === undefined ? undefined : parseJson(text);
@@ -63,7 +64,12 @@ async function verify(
   services: Services,
   provider: Provider,
   { signature }: Webhooks,
-  { header, body, connectionId }: { header: string; body: Uint8Array; connectionId: string | undefined },
+  {
+    header,
+    body,
+    connectionId,
+    beforeAsking,
+  }: { header: string; body: Uint8Array; connectionId: string | undefined; beforeAsking: () => void },
 ): Promise<void> {
   const now = Date.now();
   const shared = await clientKeys(services, provider);
@@ -73,9 +79,9 @@ async function verify(
   }
   if (connectionId === undefined) throw notFound();
   const known = knownKeys(connectionId, now);
-  if (known && (await isSigned(signature, header, body, { keys: known.keys, now }))) return;
-  if (known?.isFresh) throw badSignature();
+  if (known && (await isSigned(signature, header, body, { keys: known, now }))) return;
   // Unknown here, or changed since.
+  beforeAsking();
   const keys = await readKeys(services, provider.id, connectionId);
   if (!keys) throw notFound();
   if (!(await isSigned(signature, header, body, { keys, now }))) throw badSignature();

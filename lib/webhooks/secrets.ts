@@ -14,10 +14,8 @@ import { importSecret } from './signature.ts';
 
 /** A secret that was changed is known for as long as the one before is still tried. */
 const MAX_AGE_MS = 60_000;
-/** Sooner than this, what is wrongly signed is no reason to read a secret again. */
-const MIN_AGE_MS = 1_000;
 
-const cache = new Remembered<{ keys: CryptoKey[]; readAt: number }>(1_000);
+const cache = new Remembered<{ keys: CryptoKey[]; until: number }>(1_000);
 const imported = new Map<string, Promise<CryptoKey | undefined>>();
 
 /** The keys of the app as a whole, where it signs for all connections alike. */
@@ -35,14 +33,10 @@ function once(secret: string): Promise<CryptoKey | undefined> {
   return known;
 }
 
-/** The keys of a connection, as this isolate knows them, and whether it has just read them; undefined where it knows none. */
-export function knownKeys(
-  connectionId: string,
-  now: number,
-): { keys: CryptoKey[]; isFresh: boolean } | undefined {
+/** The keys of a connection, as this isolate knows them; undefined where it knows none. */
+export function knownKeys(connectionId: string, now: number): CryptoKey[] | undefined {
   const known = cache.get(connectionId);
-  if (!known || known.readAt + MAX_AGE_MS <= now) return undefined;
-  return { keys: known.keys, isFresh: known.readAt + MIN_AGE_MS > now };
+  return known && known.until > now ? known.keys : undefined;
 }
 
 export interface SealedSecret extends DataKeyColumns {
@@ -92,6 +86,6 @@ export async function readKeys(
   if (row.secret === null) return [];
   const key = await importSecret(await openSecret(services, row as SealedSecret));
   const keys = key ? [key] : [];
-  cache.set(connectionId, { keys, readAt: Date.now() });
+  cache.set(connectionId, { keys, until: Date.now() + MAX_AGE_MS });
   return keys;
 }

@@ -288,6 +288,18 @@ describe('too many requests', () => {
     expect((await stranger('203.0.113.3')).status).toBe(401);
   });
 
+  test('are spent by a page that is left open with a session that has ended', async () => {
+    const token = crypto.randomUUID();
+    const ask = () => new Client(limited, token).get('/api/connectors', at('203.0.113.4'));
+    expect((await ask()).status).toBe(401);
+    limited.reset();
+    const replies = await Promise.all(Array.from({ length: 150 }, ask));
+    expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([401]));
+    expect(limited.neon.count()).toBe(0);
+    // Who signs in beside it is let in.
+    expect((await limited.grace.get('/api/connectors', at('203.0.113.4'))).status).toBe(200);
+  });
+
   test('are counted by whole address of IPv6, of which a stranger has as many as they like', async () => {
     let last = 0;
     await exhaust(() => stranger(`2001:db8:0:1::${(last++).toString(16)}`));
@@ -373,9 +385,10 @@ describe('/openapi.json', async () => {
 
 describe('/health', () => {
   test('asks its dependencies ten times for ten who ask at once', async () => {
-    world.reset();
-    await Promise.all(Array.from({ length: 10 }, () => new Client(world, undefined).get('/health')));
-    expect([world.neon.count(), world.kms.calls.length, world.kv.get]).toEqual([1, 1, 1]);
+    // Nobody has asked there.
+    const fresh = await openWorld();
+    await Promise.all(Array.from({ length: 10 }, () => new Client(fresh, undefined).get('/health')));
+    expect([fresh.neon.count(), fresh.kms.calls.length, fresh.kv.get]).toEqual([1, 1, 1]);
   });
 
   test('says that all is well', async () => {

@@ -12,7 +12,7 @@ import {
   stripeEvent,
 } from '../../support/deliveries.ts';
 import { openWorld } from '../../support/open-world.ts';
-import { openTarget, openTargets } from '../../support/targets.ts';
+import { openTarget, openTargets, type Target } from '../../support/targets.ts';
 import { until } from '../../support/trips.ts';
 
 const world = await openWorld();
@@ -71,17 +71,48 @@ describe('Shopify signs for all shops alike, and neither shop nor topic:', () =>
   });
 });
 
-test('a wrong signature costs a query, each time', async () => {
-  const target = await openTarget(world, 'stripe');
-  await send(target, something(target));
-  const wrong = () => send(target, something(target, { secret: 'whsec_not_the_one' }));
-  await wrong();
-  world.reset();
-  const replies = await Promise.all(Array.from({ length: 20 }, wrong));
-  expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([401]));
-  expect(world.neon.count()).toBeLessThanOrEqual(2);
-  // What is rightly signed by then is taken as ever.
-  expect((await send(target, something(target))).status).toBe(200);
+describe('who has used up their tries', () => {
+  /** A world with its limits, none of which is above 120 a minute. */
+  const limited = openWorld({ rateLimits: true });
+  const from = (address: string) => ({ headers: { 'cf-connecting-ip': address } });
+  const wrongAt = (target: Target, address: string) =>
+    send(target, something(target, { secret: 'whsec_not_the_one', ...from(address) }));
+
+  test('costs a query for each wrong signature, without end, and takes along whom the platform sends for', async () => {
+    const world = await limited;
+    const [target, neighbour] = [await openTarget(world, 'stripe'), await openTarget(world, 'stripe')];
+    const address = '203.0.113.8';
+    expect((await send(neighbour, something(neighbour, from(address)))).status).toBe(200);
+    const statuses = new Set<number>();
+    for (let sent = 0; sent < 260 && !statuses.has(429); sent += 20) {
+      const replies = await Promise.all(Array.from({ length: 20 }, () => wrongAt(target, address)));
+      for (const { status } of replies) statuses.add(status);
+    }
+    expect(statuses).toEqual(new Set([401, 429]));
+    world.reset();
+    const replies = await Promise.all(Array.from({ length: 20 }, () => wrongAt(target, address)));
+    expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([429]));
+    expect(world.neon.count()).toBe(0);
+    // The same senders send for everybody.
+    expect((await send(neighbour, something(neighbour, from(address)))).status).toBe(200);
+    expect((await send(target, something(target, from(address)))).status).toBe(200);
+  });
+
+  test('is asked about for each connection that they guess', async () => {
+    const world = await limited;
+    const target = await openTarget(world, 'stripe');
+    const guess = () =>
+      send(target, something(target, from('203.0.113.9')), `/api/webhooks/stripe/${randomUUID()}`);
+    const statuses = new Set<number>();
+    for (let sent = 0; sent < 260 && !statuses.has(429); sent += 20) {
+      for (const { status } of await Promise.all(Array.from({ length: 20 }, guess))) statuses.add(status);
+    }
+    expect(statuses).toEqual(new Set([404, 429]));
+    world.reset();
+    await Promise.all(Array.from({ length: 20 }, guess));
+    expect(world.neon.count()).toBe(0);
+    expect((await send(target, something(target, from('203.0.113.10')))).status).toBe(200);
+  });
 });
 
 describe('GitHub does not sign what the event is called:', () => {
