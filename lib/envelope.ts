@@ -15,7 +15,7 @@ export interface Binding {
   config: Readonly<Record<string, string>>;
 }
 
-/** The second binds the config, too; what the first has sealed is sealed again with the next data key. */
+/** The second binds the config, too; what the first has sealed is sealed again with the next data key, and opens until then. */
 const FORMAT = 2;
 const FORMATS: readonly (number | undefined)[] = [1, FORMAT];
 const KEY_ID_BYTES = 16;

@@ -28,6 +28,7 @@ const BY_TYPE: Record<string, string> = {
   bool: 'true',
   timestamptz: `now() - interval '1 hour'`,
   bytea: `'\\x0102'`,
+  jsonb: `'{"host":"evil.example","shop":"evil.example","domain":"evil.example","subdomain":"evil.example/"}'`,
 };
 
 const made = lives.filter(

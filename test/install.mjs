@@ -5,7 +5,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 
 // What npm needs. Packages that run scripts of theirs have no business with what an operator's command is given.
 const PASSED =
-  /^(path|pathext|home|userprofile|(local)?appdata|systemroot|comspec|te?mp|tmpdir|lang|lc_\w+|ci|(https?|no|all)_proxy|node_extra_ca_certs|ssl_cert_(file|dir)|npm_config_.*)$/i;
+  /^(path|pathext|home|userprofile|(local)?appdata|systemroot|comspec|te?mp|tmpdir|lang|lc_\w+|ci|(https?|no|all)_proxy|node_(extra_ca_certs|use_system_ca|use_env_proxy)|(volta_home|asdf_data_dir|nvm_dir)|ssl_cert_(file|dir)|npm_config_.*)$/i;
 
 const mark = 'node_modules/.installed-from';
 const wanted = createHash('sha256').update(readFileSync('package-lock.json')).digest('hex');

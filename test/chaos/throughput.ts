@@ -26,7 +26,13 @@ export async function throughput(
   });
   const before = world.neon.count();
   await fire(world);
-  while (server.calls < connections) await new Promise((resolve) => setTimeout(resolve, 50));
+  // What a firing had to leave is due at the next, a minute later; that minute counts.
+  for (let fired = performance.now(); server.calls < connections; ) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    if (performance.now() - Math.max(fired, last) < 60_000) continue;
+    fired = performance.now();
+    await fire(world);
+  }
   await new Promise((resolve) => setTimeout(resolve, 500));
   const trips = (world.neon.count() - before) / connections;
   const seconds = (last - first + latencyMs) / 1000;

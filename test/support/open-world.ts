@@ -67,6 +67,9 @@ export async function openWorld(options: Partial<WorldOptions> = {}, standing?: 
       const { counts, fitting, violations, notDescribed } = world.gateway.described;
       keepDescribed(JSON.stringify({ counts, fitting, violations, notDescribed }));
       expect(violations, 'requests that do not fit the description of their provider').toEqual([]);
+      expect(world.memory.exceeded, 'how often the isolate was killed for its memory').toBe(
+        options.kills ?? 0,
+      );
     });
     afterAll(close);
     return {

@@ -17,7 +17,7 @@ test('an isolate that holds more than the platform gives is killed, and another 
         return new Response(String(held.length));
       },
     };`;
-  const world = await openWorld({ modules: [{ type: 'ESModule', path: 'index.js', contents }] });
+  const world = await openWorld({ kills: 1, modules: [{ type: 'ESModule', path: 'index.js', contents }] });
   const ask = (path: string) => fetch(`${world.url}${path}`).then((answer) => answer.text());
   for (let at = 0; at < 6; at += 1) await ask('/drop');
   await ask('/hold');
