@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { eventJson } from '../../lib/events/body.ts';
-import { readFeed } from '../../lib/events/feed.ts';
+import { FEED_STATUSES, readFeed } from '../../lib/events/feed.ts';
 import { endpoint, WITH_SESSION } from '../../lib/http/endpoint.ts';
 import { REASONS } from '../../lib/notices.ts';
 
@@ -35,24 +35,30 @@ export const events = endpoint(
         .regex(/^[\w.]{1,100}$/)
         .optional(),
       connection_id: z.guid().optional(),
+      status: z
+        .enum(FEED_STATUSES)
+        .optional()
+        .describe('Of telling the agent: `dead` is what it has never taken.'),
     }),
     responses: {
       200: {
-        description: 'Events; `next` is null at the end',
-        schema: z.object({ events: z.array(event), next: z.string().nullable() }),
+        description:
+          'Events, fewer than `limit` where they are large; `next` is where to go on, at the end and on an empty page, too',
+        schema: z.object({ events: z.array(event), next: z.string(), has_more: z.boolean() }),
       },
     },
     problems: WITH_SESSION,
   },
-  async (c, { query: { after, limit, type, connection_id: connection } }) => {
-    const { rows, next } = await readFeed(c.get('services'), c.get('caller'), {
+  async (c, { query: { after, limit, type, connection_id: connection, status } }) => {
+    const { rows, next, hasMore } = await readFeed(c.get('services'), c.get('caller'), {
       after,
       limit,
       type,
       connection,
+      status,
     });
     // Put together as text: parsing a payload would change its numbers.
-    const body = `{"events":[${rows.map(eventJson).join(',')}],"next":${JSON.stringify(next)}}`;
+    const body = `{"events":[${rows.map(eventJson).join(',')}],"next":${JSON.stringify(next)},"has_more":${hasMore}}`;
     return c.body(body, 200, { 'content-type': 'application/json' });
   },
 );

@@ -4,7 +4,7 @@ import type { Client } from '../../support/client.ts';
 import { send, stripeEvent } from '../../support/deliveries.ts';
 import { connectByOAuth } from '../../support/flows.ts';
 import { openWorld } from '../../support/open-world.ts';
-import { newTeam } from '../../support/people.ts';
+import { newPerson, newTeam } from '../../support/people.ts';
 import { sql } from '../../support/sql.ts';
 import { openTarget, type Target } from '../../support/targets.ts';
 import { until } from '../../support/trips.ts';
@@ -31,7 +31,13 @@ async function withEvents(count: number): Promise<Target> {
   return target;
 }
 
-const read = async (at: Client, query = ''): Promise<{ events: Event[]; next: string | null }> => {
+interface Page {
+  events: Event[];
+  next: string;
+  has_more: boolean;
+}
+
+const read = async (at: Client, query = ''): Promise<Page> => {
   const reply = await at.get(`/api/events${query}`);
   expect(reply.status, reply.text).toBe(200);
   return reply.body;
@@ -51,20 +57,80 @@ describe('the feed', () => {
     expect(all[0]?.type).toBe('connection.connected');
     const walked: Event[] = [];
     const sizes: number[] = [];
-    let next: string | null = '';
-    while (next !== null) {
-      const after: string = next === '' ? '' : `&after=${encodeURIComponent(next)}`;
-      const page = await read(target.person.at, `?limit=2${after}`);
+    let page: Page | undefined;
+    while (page?.has_more !== false) {
+      const after: string = page ? `&after=${encodeURIComponent(page.next)}` : '';
+      page = await read(target.person.at, `?limit=2${after}`);
       walked.push(...page.events);
       sizes.push(page.events.length);
-      next = page.next;
     }
     expect(sizes).toEqual([2, 2, 2, 1]);
     expect(walked).toEqual(all);
     expect(new Set(walked.map(({ id }) => id)).size).toBe(7);
     const last = await read(target.person.at, '?limit=7');
-    expect([last.events.length, last.next]).toEqual([7, null]);
+    expect([last.events.length, last.has_more]).toEqual([7, false]);
   });
+
+  test('has no cursor at its end for who polls', async () => {
+    const target = await withEvents(1);
+    await whole(target, 2);
+    const { next, has_more } = await read(target.person.at);
+    expect(has_more).toBe(false);
+    const behind = (cursor: string) => read(target.person.at, `?after=${encodeURIComponent(cursor)}`);
+    const empty = await behind(next);
+    expect(empty).toEqual({ events: [], next, has_more: false });
+    const body = stripeEvent('invoice.created');
+    expect((await send(target, { body, event: '', id: '' })).status).toBe(200);
+    const [event] = await until(async () => {
+      const { events } = await behind(empty.next);
+      return events.length > 0 ? events : undefined;
+    });
+    expect(event?.type).toBe('stripe.invoice.created');
+    // Nor has who begins before there is anything.
+    const nobody = await newPerson(world);
+    const first = await read(nobody.at);
+    expect(first).toMatchObject({ events: [], has_more: false });
+    expect((await read(nobody.at, `?after=${encodeURIComponent(first.next)}`)).events).toEqual([]);
+  });
+
+  test('cannot be asked for what is dead', async () => {
+    const target = await withEvents(3);
+    const all = await whole(target, 4);
+    await sql(world, `update events set status = 'dead' where id = $1`, [all[1]?.id]);
+    await sql(world, `update events set status = 'pending', next_attempt_at = 'infinity' where id = $1`, [
+      all[2]?.id,
+    ]);
+    const ids = async (status: string) =>
+      (await read(target.person.at, `?status=${status}`)).events.map(({ id }) => id);
+    expect(await ids('dead')).toEqual([all[1]?.id]);
+    expect(await ids('pending')).toEqual([all[2]?.id]);
+  });
+
+  test('answers 503 for good where its events are larger together than PostgreSQL’s answers', async () => {
+    const target = await withEvents(9);
+    const all = await whole(target, 10);
+    const grow = (id: string | undefined, bytes: number) =>
+      sql(world, `update events set data = '{"x":"' || repeat('x', $2::integer - 8) || '"}' where id = $1`, [
+        id,
+        bytes,
+      ]);
+    await grow(all[1]?.id, 1_500_000);
+    await grow(all[2]?.id, 1_500_000);
+    await grow(all[3]?.id, 1_500_000);
+    for (const { id } of all.slice(4)) await grow(id, 20_000_000);
+    const sizes: number[] = [];
+    const walked: string[] = [];
+    let page: Page | undefined;
+    while (page?.has_more !== false) {
+      const after: string = page ? `?after=${encodeURIComponent(page.next)}` : '';
+      page = await read(target.person.at, after);
+      sizes.push(page.events.length);
+      walked.push(...page.events.map(({ id }) => id));
+    }
+    expect(walked).toEqual(all.map(({ id }) => id));
+    // What is larger than a page is one.
+    expect(sizes).toEqual([3, 1, 1, 1, 1, 1, 1, 1]);
+  }, 60_000);
 
   test('misses nothing that comes while it is walked', async () => {
     const target = await withEvents(3);
@@ -76,7 +142,7 @@ describe('the feed', () => {
       ),
     );
     const all = await whole(target, 12);
-    const rest = await read(target.person.at, `?limit=100&after=${encodeURIComponent(first.next ?? '')}`);
+    const rest = await read(target.person.at, `?limit=100&after=${encodeURIComponent(first.next)}`);
     expect([...first.events, ...rest.events]).toEqual(all);
   });
 
@@ -98,9 +164,9 @@ describe('the feed', () => {
     const page = await read(target.person.at, '?type=stripe.invoice.created&limit=1');
     const rest = await read(
       target.person.at,
-      `?type=stripe.invoice.created&after=${encodeURIComponent(page.next ?? '')}`,
+      `?type=stripe.invoice.created&after=${encodeURIComponent(page.next)}`,
     );
-    expect([rest.events.length, rest.next]).toEqual([1, null]);
+    expect([rest.events.length, rest.has_more]).toEqual([1, false]);
   });
 
   test('gives the provider’s payload byte for byte', async () => {
@@ -158,6 +224,8 @@ describe('400 invalid_request is said of', () => {
     ['limit', 'x'],
     ['connection_id', 'x'],
     ['type', '\u0000'],
+    ['status', 'kept'],
+    ['status', ''],
     ['type', 'x'.repeat(101)],
   ])('%s=%j', async (name, value) => {
     const reply = await world.ada.get(`/api/events?${new URLSearchParams({ [name]: value })}`);
