@@ -1,6 +1,6 @@
 import { check } from '../../lib/connections/check.ts';
 import { PostgresUnavailable } from '../../lib/database.ts';
-import { deliver } from '../../lib/events/deliver.ts';
+import { deliver, Turn } from '../../lib/events/deliver.ts';
 import { endTokens } from '../../lib/grants/end.ts';
 import { onJoined } from '../../lib/grants/joined.ts';
 import { writeObtained } from '../../lib/grants/obtained.ts';
@@ -20,8 +20,9 @@ import { lookAfter } from '../../lib/webhooks/registration.ts';
  */
 export async function onQueue(batch: MessageBatch, env: Env): Promise<void> {
   const isEvents = batch.queue === EVENTS;
-  if (isEvents) await Promise.all(batch.messages.map((delivery) => handle(delivery, env)));
-  else for (const delivery of urgentFirst(batch.messages)) await handle(delivery, env);
+  const turn = new Turn();
+  if (isEvents) await Promise.all(batch.messages.map((delivery) => handle(delivery, env, turn)));
+  else for (const delivery of urgentFirst(batch.messages)) await handle(delivery, env, turn);
 }
 
 /** What a refresh has brought is waited for by whoever would ask with the token before it. */
@@ -33,23 +34,27 @@ function urgentFirst(messages: readonly Message[]): Message[] {
 /** Its messages are independent, and an agent may be slow. */
 const EVENTS = 'reeve-events';
 
-async function handle(delivery: Message, env: Env): Promise<void> {
+async function handle(delivery: Message, env: Env, turn: Turn): Promise<void> {
   const services = openServices(env);
   try {
     const task = message.parse(delivery.body);
-    await logJob(task.kind, services.meter, () => work(services, task));
+    await logJob(task.kind, services.meter, () => work(services, task, turn));
     delivery.ack();
   } catch {
     delivery.retry();
   }
 }
 
-async function work(services: Services, task: QueueMessage): Promise<Record<string, string | number>> {
+async function work(
+  services: Services,
+  task: QueueMessage,
+  turn: Turn,
+): Promise<Record<string, string | number>> {
   switch (task.kind) {
     case 'refresh':
       return refreshBatch(services, task.ids);
     case 'event':
-      return deliver(services, task.ids);
+      return deliver(services, task.ids, turn);
     case 'webhook':
       return { outcome: (await lookAfter(services, task.id))?.status ?? 'not_due', connection_id: task.id };
     case 'renewed':

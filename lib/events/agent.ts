@@ -7,8 +7,8 @@ import { Problem } from '../problem.ts';
 import type { Services } from '../services.ts';
 import { agentBinding } from './agent-binding.ts';
 
-/** Less than anybody who waits behind it will bear. */
-const DEADLINE_MS = 8_000;
+/** As the contract has it, and Standard Webhooks asks for at least. */
+const DEADLINE_MS = 15_000;
 
 /** A tenant's own agent, as its row in `agents` and its data key tell; nulls where it has none. */
 export interface AgentColumns extends DataKeyColumns {
