@@ -82,7 +82,7 @@ async function expectStored(target: Target, all: readonly Sent[]): Promise<void>
 
   const query = `?limit=100&connection_id=${target.id}`;
   const feed = await feedOf(target.person.at, told.length + 1, query);
-  expect(feed.body.next).toBeNull();
+  expect(feed.body.has_more).toBe(false);
   const types = feed.body.events.map(({ type }: { type: string }) => type);
   expect(types.sort()).toEqual(['connection.connected', ...told.map(({ type }) => type)].sort());
   for (const { body } of told) expect(feed.text).toContain(`"data":${body}}`);
