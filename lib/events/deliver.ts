@@ -8,11 +8,11 @@ import type { Services } from '../services.ts';
 import { type AgentColumns, type AgentTarget, findAgent, tell } from './agent.ts';
 import { type EventRow, eventJson } from './body.ts';
 import { act, type Meant } from './meaning.ts';
-import { ATTEMPTS, waitAfter } from './schedule.ts';
+import { ATTEMPTS, WAITS, waitAfter } from './schedule.ts';
 
 /** The platform's bound on connections that an invocation has open at once, but for PostgreSQL's. */
 const AT_ONCE = 5;
-/** Longer than telling it takes; who vanishes meanwhile has it told again. */
+/** Longer than telling it takes; who vanishes meanwhile has it told again, no sooner than its schedule has it. */
 const LEASE_SECONDS = 30;
 /** Longer after it was claimed, whose an event is may have changed: it is asked again. */
 const FRESH_MS = 3_000;
@@ -120,7 +120,9 @@ async function claim(
         attempts = e.attempts + case when candidate.is_spent then 0 else 1 end,
         -- The same body once more is news from here on: what it means may have become so again.
         body_hash = case when e.meaning is null then e.body_hash end,
-        next_attempt_at = now() + make_interval(secs => ${LEASE_SECONDS})
+        -- Who vanishes with it has had an attempt: what comes next comes no sooner than after another's failure.
+        next_attempt_at = now() + make_interval(
+          secs => greatest(${LEASE_SECONDS}, coalesce((${WAITS}::integer[])[e.attempts + 1], 0)))
       from candidate where e.id = candidate.id
       returning e.*
     )

@@ -7,7 +7,7 @@ const HOUR = 60 * MINUTE;
  * Seconds that are waited at most after each attempt that failed: an agent that was away for an hour is told
  * everything within five minutes of its return, and one that is away for days is not asked more than it must.
  */
-const WAITS = [
+export const WAITS = [
   10,
   30,
   MINUTE,

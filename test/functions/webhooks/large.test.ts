@@ -46,6 +46,23 @@ test('events of 20 MB due at once are never told, never dead, and take anotherâ€
   }
 }, 120_000);
 
+test('what its tellers vanish with is tried each half a minute, and dead within twenty', async () => {
+  const target = await openTarget(world, 'stripe', { key: ownAccount() });
+  const id = await waiting(target);
+  await world.sql('update events set attempts = 10 where id = $1', [id]);
+  world.agent.fail('hang', (delivery) => delivery.id === id);
+  await fireCron(world, 'events');
+  await until(() => (world.agent.attempts.get(id) ?? 0) > 0 || undefined);
+  const [row] = await world.sql(
+    'select extract(epoch from next_attempt_at - now()) as seconds, attempts from events where id = $1',
+    [id],
+  );
+  // Whoever tells it may not come back.
+  expect(Number(row?.seconds)).toBeGreaterThan(280);
+  expect(row?.attempts).toBe(11);
+  world.agent.fail(undefined);
+});
+
 test('what each of its tellers has vanished with is tried for ever', async () => {
   const target = await openTarget(world, 'stripe', { key: ownAccount() });
   const id = await waiting(target);
