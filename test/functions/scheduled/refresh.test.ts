@@ -262,10 +262,13 @@ test('a row that cannot be opened backs off with an alarm, and its neighbours go
 test('a row on which our own code fails backs off with an alarm, too', async () => {
   const person = await newPerson(world);
   expect((await connectByOAuth(person.at, 'meta')).status).toBe(200);
+  const asked = () => world.gateway.count('meta', /oauth.access_token/);
+  const before = asked();
   await world.sql(`update connections set expires_at = 'infinity' where user_id = $1`, [person.id]);
   const row = await sweep(person);
   expect(row).toMatchObject({ status: 'connected', version: 1, failures: 1, last_error_code: 'unavailable' });
   expect(Number(row.refresh_at)).toBeGreaterThan(Date.now());
+  expect(asked(), 'asked once, and not again').toBe(before + 1);
   const lines = world.logs.filter((line) => line.includes('refresh_fault'));
   expect(lines.map((line) => JSON.parse(line))).toMatchObject([{ level: 'error', provider_id: 'meta' }]);
 });
