@@ -33,8 +33,8 @@ const MAX_ANSWER_BYTES = 512 * 1024;
 
 /**
  * Makes every call to the outside, to the provider's own hosts alone, over TLS: what a request is made of, a row of the
- * database among it, decides nothing about who gets a credential. Redirects are not followed: the runtime would carry custom credential
- * headers to another origin. The answer is read to a bound, and parsed where it is JSON, whatever its
+ * database among it, decides nothing about who gets a credential. Redirects are not followed: the runtime would carry
+ * custom credential headers to another origin. The answer is read to a bound, and parsed where it is JSON, whatever its
  * content type says. Throws `OutboundError`, which holds nothing of the request or the answer.
  */
 export async function send(

@@ -21,6 +21,7 @@ export const bearer = createMiddleware<AppEnv>(async (c, next) => {
     c.set('isCounted', true);
     throw unauthenticated();
   }
+  // Nor is who works beside them refused for what they have tried.
   const isKnown = (living.get(sessionId) ?? 0) > Date.now();
   if (!isKnown) refuseSpent('UNAUTHENTICATED_LIMIT', clientAddress(c));
   const brand = c.req.header('x-brand-id')?.toLowerCase();
