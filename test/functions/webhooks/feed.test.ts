@@ -96,6 +96,15 @@ describe('the feed', () => {
   test('cannot be asked for what is dead', async () => {
     const target = await withEvents(3);
     const all = await whole(target, 4);
+    // Nobody is at them any more.
+    await until(
+      async () =>
+        (
+          await sql(world, `select from events where connection_id = $1 and status <> 'delivered'`, [
+            target.id,
+          ])
+        ).length === 0 || undefined,
+    );
     await sql(world, `update events set status = 'dead' where id = $1`, [all[1]?.id]);
     await sql(world, `update events set status = 'pending', next_attempt_at = 'infinity' where id = $1`, [
       all[2]?.id,
