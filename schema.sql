@@ -143,6 +143,8 @@ create index if not exists connections_by_data_key on connections (data_key_id);
 -- Who has an account by a key: there may be another hash of the very same one.
 create index if not exists connections_by_key_account on connections (provider, account_id)
   where type = 'api_key' and status = 'connected';
+-- Whose payloads are to be forgotten.
+create index if not exists connections_ended on connections (updated_at) where status = 'disconnected';
 -- What the cron reads of connections: no more than these, and a part of all in turn.
 drop index if exists connections_due;
 drop index if exists connections_by_refresh;
@@ -249,10 +251,22 @@ alter table events add column if not exists written_in xid8 not null default pg_
 create index if not exists events_by_age on events (received_at);
 drop index if exists events_by_owner;
 create index if not exists events_by_feed on events (user_id, brand_id, written_in, id) where status <> 'kept';
-create index if not exists events_pending on events (next_attempt_at) include (id) where status = 'pending';
 create unique index if not exists events_by_delivery on events (connection_id, delivery_id) where delivery_id is not null;
 create unique index if not exists events_by_body on events (connection_id, body_hash) where body_hash is not null;
 create index if not exists events_received on events (connection_id, received_at) where topic is not null;
+-- What a provider has told is in `payloads`; `data` says what stands for it once it is not there any more.
+alter table events add column if not exists payload_id uuid;
+alter table events add column if not exists payload_bytes integer not null default 0;
+create index if not exists events_by_payload on events (payload_id) where payload_id is not null;
+-- Whose agent it is being told, or waits to be told by, one after the other: see `lanes`.
+alter table events add column if not exists lane uuid;
+create index if not exists events_in_lane on events (lane, id) where lane is not null;
+-- What the cron hands to the queue; those that wait for others of their lane have a share of their own.
+drop index if exists events_pending;
+create index if not exists events_due on events (next_attempt_at) include (id, payload_bytes)
+  where status = 'pending' and lane is null;
+create index if not exists events_held on events (next_attempt_at) include (id, payload_bytes)
+  where status = 'pending' and lane is not null;
 -- What waits for want of an agent, until infinity.
 create index if not exists events_waiting on events (tenant_id, id)
   where status = 'pending' and last_error = 'no agent';
@@ -303,33 +317,68 @@ create table if not exists agents (
   updated_at timestamptz not null default now()
 );
 
+-- What providers have told, in parts, each sealed under a key that is derived for the payload from a data key of the
+-- tenant's. A tenant has the same bytes once, however many of its events say them. Forgotten with the last of these,
+-- and with the data key.
+create table if not exists payloads (
+  id uuid not null, -- keyed hash of the tenant and the bytes
+  part integer not null, -- from 0 on
+  tenant_id uuid not null,
+  data_key_id uuid not null references data_keys (id) on delete cascade,
+  sealed bytea not null,
+  written_at timestamptz not null default now(), -- the last time that an event came to say it
+  primary key (id, part)
+);
+-- What is sealed does not become smaller.
+alter table payloads alter column sealed set storage external;
+create index if not exists payloads_by_data_key on payloads (data_key_id);
+create index if not exists payloads_by_age on payloads (written_at);
+
+-- How an agent's address fares, where there is something to say of it: else what it is told is begun as it comes.
+create table if not exists lanes (
+  id uuid primary key, -- whose own agent it is; all zeros: the Worker's
+  url text not null, -- another address begins anew
+  share integer, -- how many it is told at once at most, since it was slow to answer; null: as many as come
+  closed_until timestamptz, -- it has asked for nothing sooner
+  gone_at timestamptz, -- it has said that it takes nothing any more
+  updated_at timestamptz not null default now()
+);
+
 -- Stores a delivery to a connection once, and says what came of it: the event, or no event where it is known already;
--- `fits` is false where the delivery is of another account. No row where there is no such connection. A function, since
--- its plan is made once: planning at each delivery takes longer than storing it.
+-- `fits` is false where the delivery is of another account, `is_sealable` where its payload is sealed for another tenant,
+-- or with a key that is gone. No row where there is no such connection. `new_sealed` is null where the payload's parts
+-- stand already. A function, since its plan is made once: planning at each delivery takes longer than storing it.
+drop function if exists store_delivery(uuid, text, jsonb, uuid, text, timestamptz, text, text, text, text, bytea, text, text);
 create or replace function store_delivery(
   for_connection uuid, from_provider text, told_facts jsonb, new_id uuid, new_type text, new_occurred_at timestamptz,
-  new_data text, new_topic text, new_delivery_id text, new_subject text, new_body_hash bytea, new_meaning text,
-  new_status text
-) returns table (id uuid, status text, fits boolean) language plpgsql as $$
+  new_topic text, new_delivery_id text, new_subject text, new_body_hash bytea, new_meaning text, new_status text,
+  for_tenant uuid, with_data_key uuid, new_payload_id uuid, new_payload_bytes integer, new_sealed bytea
+) returns table (id uuid, status text, fits boolean, is_sealable boolean) language plpgsql as $$
 #variable_conflict use_column
 begin
   return query
     insert into events as e (
-      id, type, provider, connection_id, tenant_id, user_id, brand_id, account_id, occurred_at, data, topic, delivery_id,
-      subject, body_hash, meaning, status
+      id, type, provider, connection_id, tenant_id, user_id, brand_id, account_id, occurred_at, data, payload_id,
+      payload_bytes, topic, delivery_id, subject, body_hash, meaning, status
     )
     select new_id, new_type, c.provider, c.id, c.tenant_id, c.user_id, c.brand_id, c.account_id,
-      coalesce(new_occurred_at, now()), new_data, new_topic, new_delivery_id, new_subject, new_body_hash, new_meaning,
-      new_status
+      coalesce(new_occurred_at, now()), '{"redacted":true}', new_payload_id, new_payload_bytes, new_topic, new_delivery_id,
+      new_subject, new_body_hash, new_meaning, new_status
     from connections c cross join lateral owner_of(c.user_id, c.brand_id) o
       left join webhooks w on w.connection_id = c.id
     where c.id = for_connection and c.provider = from_provider and c.status <> 'disconnected' and o.loss is null
       and (c.config || coalesce(w.facts, '{}')) @> told_facts
+      and c.tenant_id = for_tenant and exists (select from data_keys k where k.id = with_data_key)
     on conflict do nothing
-    returning e.id, e.status, true;
-  if not found then
+    returning e.id, e.status, true, true;
+  if found then
+    insert into payloads (id, part, tenant_id, data_key_id, sealed)
+    select new_payload_id, 0, for_tenant, with_data_key, new_sealed where new_sealed is not null
+    on conflict (id, part) do update set written_at = now();
+  else
     return query
-      select null::uuid, null::text, (c.config || coalesce(w.facts, '{}')) @> told_facts
+      select null::uuid, null::text, (c.config || coalesce(w.facts, '{}')) @> told_facts,
+        c.tenant_id = for_tenant and exists (select from data_keys k where k.id = with_data_key)
       from connections c cross join lateral owner_of(c.user_id, c.brand_id) o
         left join webhooks w on w.connection_id = c.id
       where c.id = for_connection and c.provider = from_provider and c.status <> 'disconnected' and o.loss is null;

@@ -14,13 +14,18 @@ export interface WrappedDataKey {
 
 export interface DataKey {
   id: string;
+  /** AES-256-GCM: seals secrets. */
   key: CryptoKey;
+  /** HKDF (RFC 5869): what keys that seal one thing alone are derived from. */
+  base: CryptoKey;
 }
+
+type Imported = Omit<DataKey, 'id'>;
 
 const MAX_AGE_MS = 5 * 60_000;
 
-const cache = new Remembered<{ key: CryptoKey; until: number }>(200);
-const flights = new Map<string, Promise<CryptoKey>>();
+const cache = new Remembered<{ imported: Imported; until: number }>(200);
+const flights = new Map<string, Promise<Imported>>();
 
 /**
  * Unwraps a tenant's data key. Unwrapped keys stay in the isolate for five minutes, 200 at most, as
@@ -28,18 +33,18 @@ const flights = new Map<string, Promise<CryptoKey>>();
  */
 export async function openDataKey(row: WrappedDataKey, kms: Kms, now: number): Promise<DataKey> {
   const known = cache.get(row.id);
-  if (known && known.until > now) return { id: row.id, key: known.key };
+  if (known && known.until > now) return { id: row.id, ...known.imported };
 
   const shared = flights.get(row.id);
   const landed = shared && (await landingOf(shared));
-  if (landed) return { id: row.id, key: landed };
+  if (landed) return { id: row.id, ...landed };
 
   const flight = kms.decrypt(row.wrapped, contextOf(row)).then(importKey);
   flights.set(row.id, flight);
   try {
-    const key = await flight;
-    remember(row.id, key, now);
-    return { id: row.id, key };
+    const imported = await flight;
+    remember(row.id, imported, now);
+    return { id: row.id, ...imported };
   } finally {
     if (flights.get(row.id) === flight) flights.delete(row.id);
   }
@@ -55,9 +60,9 @@ export async function generateDataKey(
   const id = uuidv7();
   const { plaintext, wrapped, kmsKeyId } = await kms.generateDataKey(contextOf({ tenantId, id }));
   const row = { id, tenantId, generation, kmsKeyId, wrapped };
-  const key = await importKey(plaintext);
-  remember(row.id, key, now);
-  return { id: row.id, key, row };
+  const imported = await importKey(plaintext);
+  remember(row.id, imported, now);
+  return { id: row.id, ...imported, row };
 }
 
 /** The same data key, wrapped with our KMS key in place of the one that its row names. */
@@ -72,12 +77,15 @@ function contextOf(row: Pick<WrappedDataKey, 'tenantId' | 'id'>): EncryptionCont
   return { app: 'reeve-connectors', tenant: row.tenantId, data_key: row.id };
 }
 
-async function importKey(plaintext: Uint8Array): Promise<CryptoKey> {
-  const key = await crypto.subtle.importKey('raw', plaintext, 'AES-GCM', false, ['encrypt', 'decrypt']);
+async function importKey(plaintext: Uint8Array): Promise<Imported> {
+  const [key, base] = await Promise.all([
+    crypto.subtle.importKey('raw', plaintext, 'AES-GCM', false, ['encrypt', 'decrypt']),
+    crypto.subtle.importKey('raw', plaintext, 'HKDF', false, ['deriveKey']),
+  ]);
   plaintext.fill(0);
-  return key;
+  return { key, base };
 }
 
-function remember(id: string, key: CryptoKey, now: number): void {
-  cache.set(id, { key, until: now + MAX_AGE_MS });
+function remember(id: string, imported: Imported, now: number): void {
+  cache.set(id, { imported, until: now + MAX_AGE_MS });
 }

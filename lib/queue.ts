@@ -20,11 +20,13 @@ export const message = z.discriminatedUnion('kind', [
   }),
   z.object({ kind: z.literal('refresh'), ids: z.array(z.guid()) }),
   renewed,
-  z.object({ kind: z.literal('event'), ids: z.array(z.guid()) }),
   z.object({ kind: z.literal('webhook'), id: z.guid() }),
 ]);
 
 export type Message = z.output<typeof message>;
+
+/** What goes through the queues of events: pointers to those that an agent is to be told. */
+export const events = z.object({ kind: z.literal('event'), ids: z.array(z.guid()) });
 
 /** Sends pointers to due revocations. */
 export async function sendRevocations({ env }: Services, ids: readonly string[]): Promise<void> {
@@ -36,15 +38,23 @@ export async function sendRevocations({ env }: Services, ids: readonly string[])
 /** A few to a message, so that one whose agent is slow does not hold up many. */
 const EVENTS_PER_MESSAGE = 10;
 
-/** Sends pointers to events that the agent is to be told, after `delaySeconds`. */
-export async function sendEvents({ env }: Services, ids: readonly string[], delaySeconds = 0): Promise<void> {
+/**
+ * Sends pointers to events that an agent is to be told, after `delaySeconds`. Those with large payloads (`isLarge`) have a
+ * queue of their own, one to a message, so that others' do not wait while they are read.
+ */
+export async function sendEvents(
+  { env }: Services,
+  ids: readonly string[],
+  { isLarge = false, delaySeconds = 0 }: { isLarge?: boolean; delaySeconds?: number } = {},
+): Promise<void> {
+  const [queue, each] = isLarge ? [env.LARGE_EVENTS, 1] : [env.EVENTS, EVENTS_PER_MESSAGE];
   const messages: { body: unknown; delaySeconds: number }[] = [];
-  for (let at = 0; at < ids.length; at += EVENTS_PER_MESSAGE) {
-    messages.push({ body: { kind: 'event', ids: ids.slice(at, at + EVENTS_PER_MESSAGE) }, delaySeconds });
+  for (let at = 0; at < ids.length; at += each) {
+    messages.push({ body: { kind: 'event', ids: ids.slice(at, at + each) }, delaySeconds });
   }
   const [first, ...more] = messages;
-  if (first && more.length === 0) return env.EVENTS.send(first.body, { delaySeconds }).then(() => undefined);
-  for (let at = 0; at < messages.length; at += 100) await env.EVENTS.sendBatch(messages.slice(at, at + 100));
+  if (first && more.length === 0) return queue.send(first.body, { delaySeconds }).then(() => undefined);
+  for (let at = 0; at < messages.length; at += 100) await queue.sendBatch(messages.slice(at, at + 100));
 }
 
 /** Sends pointers to connections whose webhooks are to be looked after. */

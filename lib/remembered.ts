@@ -17,4 +17,8 @@ export class Remembered<Value> {
     const oldest = this.#known.keys().next();
     if (this.#known.size > this.#most && !oldest.done) this.#known.delete(oldest.value);
   }
+
+  delete(key: string): void {
+    this.#known.delete(key);
+  }
 }

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { forgetTable } from './payloads/forget.ts';
 import type { Services } from './services.ts';
 
 /** Rows deleted at one firing at most, so that a long absence is caught up on in small steps. */
@@ -6,11 +7,17 @@ const PER_FIRING = 5_000;
 
 /**
  * Forgets what has no use any more: states an hour past their end, when no copy in KV can name them; that a grant has
- * ended after a day, when nothing that was asked for before is under way; an audit entry after 400 days, and an event
- * after 30.
+ * ended after a day, when nothing that was asked for before is under way; an audit entry after 400 days, an event after 30,
+ * and what providers have told of a connection a day after its end; payloads with the last event that says them.
  */
 export async function sweep({ postgres }: Services): Promise<Record<string, number>> {
-  const [counts] = await postgres.rows(sql<{ states: number; grants: number; audit: number; events: number }>`
+  const [counts] = await postgres.rows(sql<{
+    states: number;
+    grants: number;
+    audit: number;
+    events: number;
+    payloads: number;
+  }>`
     with states as (
       delete from consumed_states where state_hash in (
         select state_hash from consumed_states where expires_at < now() - interval '1 hour' limit ${PER_FIRING}
@@ -32,10 +39,45 @@ export async function sweep({ postgres }: Services): Promise<Record<string, numb
     old_events as (
       delete from events where id in (
         select id from events where received_at < now() - interval '30 days' limit ${PER_FIRING}
+      ) returning id as event_id, payload_id
+    ),
+    -- For some days, should the cron have been away.
+    ended as (
+      select e.id as event_id, e.payload_id from connections c join events e on e.connection_id = c.id
+      where c.status = 'disconnected' and c.updated_at < now() - interval '1 day' and c.updated_at > now() - interval '4 days'
+        and e.payload_id is not null and e.topic is not null
+        -- What asks for something to be forgotten says what, until that is done.
+        and not (e.status = 'pending' and e.meaning is not null)
+      limit ${PER_FIRING}
+    ),
+    forgotten as (
+      update events e set payload_id = null, payload_bytes = 0 from ended where e.id = ended.event_id returning 1
+    ),
+    taken as (
+      select event_id, payload_id from old_events union all select event_id, payload_id from ended
+    ),
+    payloads_gone as (${forgetTable(sql`taken`)}),
+    -- Of whoever vanished before an event said it.
+    payloads_unsaid as (
+      delete from payloads p where p.id in (
+        select id from payloads
+        where written_at between now() - interval '70 minutes' and now() - interval '1 hour' limit ${PER_FIRING}
+      ) and not exists (select from events e where e.payload_id = p.id)
+      returning 1
+    ),
+    payloads_old as (
+      delete from payloads where (id, part) in (
+        select id, part from payloads where written_at < now() - interval '31 days' limit ${PER_FIRING}
       ) returning 1
+    ),
+    lanes_over as (
+      delete from lanes where updated_at < now() - interval '1 day' and gone_at is null
+        and coalesce(closed_until, '-infinity') < now()
     )
     select (select count(*) from states)::integer as states, (select count(*) from grants_over)::integer as grants,
       (select count(*) from audit)::integer as audit,
-      (select count(*) from old_events)::integer as events`);
+      (select count(*) from old_events)::integer as events,
+      ((select count(*) from payloads_gone) + (select count(*) from payloads_unsaid)
+        + (select count(*) from payloads_old))::integer as payloads`);
   return { ...counts };
 }

@@ -1,6 +1,5 @@
 import * as z from 'zod';
-import { eventJson } from '../../lib/events/body.ts';
-import { FEED_STATUSES, readFeed } from '../../lib/events/feed.ts';
+import { FEED_STATUSES, type FeedEvent, readFeed } from '../../lib/events/feed.ts';
 import { endpoint, WITH_SESSION } from '../../lib/http/endpoint.ts';
 import { REASONS } from '../../lib/notices.ts';
 
@@ -50,15 +49,38 @@ export const events = endpoint(
     problems: WITH_SESSION,
   },
   async (c, { query: { after, limit, type, connection_id: connection, status } }) => {
-    const { rows, next, hasMore } = await readFeed(c.get('services'), c.get('caller'), {
+    const { events, next, hasMore } = await readFeed(c.get('services'), c.get('caller'), {
       after,
       limit,
       type,
       connection,
       status,
     });
-    // Put together as text: parsing a payload would change its numbers.
-    const body = `{"events":[${rows.map(eventJson).join(',')}],"next":${JSON.stringify(next)},"has_more":${hasMore}}`;
-    return c.body(body, 200, { 'content-type': 'application/json' });
+    const end = `],"next":${JSON.stringify(next)},"has_more":${hasMore}}`;
+    return c.body(streamOf(inJson(events, end)), 200, { 'content-type': 'application/json' });
   },
 );
+
+/** Put together as text: parsing a payload would change its numbers. */
+async function* inJson(events: readonly FeedEvent[], end: string): AsyncGenerator<Uint8Array> {
+  const utf8 = new TextEncoder();
+  yield utf8.encode('{"events":[');
+  for (const [at, event] of events.entries()) {
+    if (at > 0) yield utf8.encode(',');
+    yield* event();
+  }
+  yield utf8.encode(end);
+}
+
+function streamOf(chunks: AsyncGenerator<Uint8Array>): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    async pull(controller) {
+      const { value, done } = await chunks.next();
+      if (done) controller.close();
+      else controller.enqueue(value);
+    },
+    async cancel() {
+      await chunks.return(undefined);
+    },
+  });
+}

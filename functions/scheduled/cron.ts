@@ -1,11 +1,11 @@
 import { queueChecks } from '../../lib/connections/check.ts';
 import { endLost } from '../../lib/connections/lost.ts';
 import { PostgresUnavailable } from '../../lib/database.ts';
-import { dueEvents } from '../../lib/events/deliver.ts';
+import { dueEvents, sendLeft } from '../../lib/events/deliver.ts';
 import { wakeWaiting } from '../../lib/events/waiting.ts';
 import { dueRevocations } from '../../lib/grants/revocation.ts';
 import { logJob } from '../../lib/job-log.ts';
-import { sendEvents, sendRevocations, sendWebhooks } from '../../lib/queue.ts';
+import { sendRevocations, sendWebhooks } from '../../lib/queue.ts';
 import { queueDue } from '../../lib/refresh/due.ts';
 import { tellEndings } from '../../lib/refresh/ending.ts';
 import { unspill } from '../../lib/refresh/spill.ts';
@@ -47,11 +47,11 @@ const jobs: Record<string, (services: Services, firing: Firing) => Promise<Recor
     if (due.length > 0) await sendRevocations(services, due);
     return { queued: due.length };
   },
-  deliveries: async (services) => ({ stored: await unspillDeliveries(services) }),
+  deliveries: unspillDeliveries,
   waiting: async (services) => ({ woken: await wakeWaiting(services, WOKEN_PER_FIRING) }),
   events: async (services) => {
     const due = await dueEvents(services, EVENTS_PER_FIRING);
-    if (due.length > 0) await sendEvents(services, due);
+    await sendLeft(services, due);
     return { queued: due.length };
   },
   webhooks: async (services) => {

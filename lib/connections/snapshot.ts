@@ -30,29 +30,46 @@ export interface SnapshotRow extends ScopeRow, DataKeyColumns {
   existing_version: number;
 }
 
-/** The columns of a joined `data_keys k`. */
-export interface DataKeyColumns {
-  key_id: string | null;
-  key_tenant_id: string;
-  key_generation: number;
-  key_kms_key_id: string;
-  key_wrapped: Uint8Array;
+/** The columns of a joined row of `data_keys`, each behind a prefix; the id is null where there is none. */
+export type KeyColumns<Prefix extends string> = Record<`${Prefix}_id`, string | null> &
+  Record<`${Prefix}_tenant_id` | `${Prefix}_kms_key_id`, string> &
+  Record<`${Prefix}_generation`, number> &
+  Record<`${Prefix}_wrapped`, Uint8Array>;
+
+/** SQL: the columns of `data_keys` under an alias. */
+export function keyColumns(alias: string, prefix: string): RawBuilder<unknown> {
+  const columns = ['id', 'tenant_id', 'generation', 'kms_key_id', 'wrapped'];
+  return sql.join(
+    columns.map((name) => sql`${sql.ref(`${alias}.${name}`)} as ${sql.ref(`${prefix}_${name}`)}`),
+  );
 }
 
-export const dataKeyColumns = sql`
-  k.id as key_id, k.tenant_id as key_tenant_id, k.generation as key_generation, k.kms_key_id as key_kms_key_id,
-  k.wrapped as key_wrapped`;
-
-export function toDataKey(row: DataKeyColumns): WrappedDataKey | undefined {
-  return row.key_id === null
+/** The data key that a row names with such columns; undefined where it is gone. */
+export function keyOf<Prefix extends string>(
+  row: KeyColumns<Prefix>,
+  prefix: Prefix,
+): WrappedDataKey | undefined {
+  const of = <Name extends string, Value>(columns: Record<`${Prefix}_${Name}`, Value>, name: Name) =>
+    columns[`${prefix}_${name}`];
+  const id = of<'id', string | null>(row, 'id');
+  return id === null
     ? undefined
     : {
-        id: row.key_id,
-        tenantId: row.key_tenant_id,
-        generation: row.key_generation,
-        kmsKeyId: row.key_kms_key_id,
-        wrapped: row.key_wrapped,
+        id,
+        tenantId: of<'tenant_id', string>(row, 'tenant_id'),
+        generation: of<'generation', number>(row, 'generation'),
+        kmsKeyId: of<'kms_key_id', string>(row, 'kms_key_id'),
+        wrapped: of<'wrapped', Uint8Array>(row, 'wrapped'),
       };
+}
+
+/** The columns of a joined `data_keys k`. */
+export type DataKeyColumns = KeyColumns<'key'>;
+
+export const dataKeyColumns = keyColumns('k', 'key');
+
+export function toDataKey(row: DataKeyColumns): WrappedDataKey | undefined {
+  return keyOf(row, 'key');
 }
 
 /** The body of the snapshot's select, behind `with` and `callerTables`. */

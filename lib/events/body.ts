@@ -1,4 +1,8 @@
-/** An event as its row tells it; `data` is JSON as it came. */
+import { toUtf8 } from '../bytes.ts';
+import { type PayloadColumns, PayloadGone, partsOfPayload, REDACTED } from '../payloads/read.ts';
+import type { Services } from '../services.ts';
+
+/** An event as its row tells it; what it says stands apart. */
 export interface EventRow {
   id: string;
   type: string;
@@ -9,12 +13,17 @@ export interface EventRow {
   account_id: string;
   occurred_at: Date;
   received_at: Date;
-  data: string;
 }
 
-/** An event in JSON (contract: "System events"). Its data goes in as it came, byte for byte. */
-export function eventJson(row: EventRow): string {
-  const { data, ...rest } = {
+/** An event in JSON (contract: "System events"). Its data, JSON as it came, goes in byte for byte. */
+export function eventJson(row: EventRow, data: string): string {
+  return `${beforeData(row)}${data}${AFTER_DATA}`;
+}
+
+const AFTER_DATA = '}';
+
+function beforeData(row: EventRow): string {
+  const known = {
     id: row.id,
     type: row.type,
     provider: row.provider,
@@ -24,7 +33,50 @@ export function eventJson(row: EventRow): string {
     account_id: row.account_id,
     occurred_at: row.occurred_at.toISOString(),
     received_at: row.received_at.toISOString(),
-    data: row.data,
   };
-  return `${JSON.stringify(rest).slice(0, -1)},"data":${data}}`;
+  return `${JSON.stringify(known).slice(0, -1)},"data":`;
+}
+
+/** The bytes of an event in JSON: as often as they are asked for, the same ones. */
+export interface EventBody {
+  length: number;
+  /** Where they are all there. */
+  whole?: Uint8Array;
+  chunks: () => AsyncIterable<Uint8Array>;
+}
+
+export function bodyOf(row: EventRow, data: string): EventBody {
+  const bytes = toUtf8(eventJson(row, data));
+  return {
+    length: bytes.length,
+    whole: bytes,
+    async *chunks() {
+      yield bytes;
+    },
+  };
+}
+
+/**
+ * The same of an event whose payload is read part by part. Where that is not there any more, what stands for it is its
+ * data; where it goes meanwhile, reading throws.
+ */
+export async function bodyOfLarge(
+  services: Services,
+  row: EventRow & PayloadColumns & { payload_id: string },
+): Promise<EventBody> {
+  const [before, after] = [toUtf8(beforeData(row)), toUtf8(AFTER_DATA)];
+  try {
+    await partsOfPayload(services, row).next();
+  } catch (error) {
+    if (error instanceof PayloadGone) return bodyOf(row, REDACTED);
+    throw error;
+  }
+  return {
+    length: before.length + row.payload_bytes + after.length,
+    async *chunks() {
+      yield before;
+      yield* partsOfPayload(services, row);
+      yield after;
+    },
+  };
 }

@@ -2,15 +2,28 @@ import { sql } from 'kysely';
 import * as z from 'zod';
 import { type Caller, callerTables, requireScope, type ScopeRow, scopeColumns } from '../access.ts';
 import { fromBase64, toBase64, toUtf8 } from '../bytes.ts';
+import {
+  joinSmall,
+  openSmall,
+  type PartColumns,
+  type PayloadColumns,
+  PayloadNotOpened,
+  partColumns,
+  SMALL_BYTES,
+} from '../payloads/read.ts';
 import { invalidInput } from '../problem.ts';
 import type { Services } from '../services.ts';
-import type { EventRow } from './body.ts';
+import { bodyOf, bodyOfLarge, type EventRow } from './body.ts';
 
 /** Where a reader is: the transaction that wrote the last event it has seen, and its id. */
 const cursor = z.tuple([z.string().regex(/^\d{1,18}$/), z.guid()]);
 
-/** `data` is null of what is too large for the page. */
-type Row = Omit<EventRow, 'data'> & { data: string | null; written_in: string };
+type Row = EventRow &
+  PayloadColumns &
+  PartColumns & { data: string; written_in: string; is_in_page: boolean };
+
+/** An event of a page in JSON, as bytes: where it is large, in parts that are read as they are asked for. */
+export type FeedEvent = () => AsyncIterable<Uint8Array>;
 
 /** What an agent may be told of, as it stands. */
 export const FEED_STATUSES = ['pending', 'delivered', 'dead'] as const;
@@ -25,7 +38,7 @@ const PAGE_BYTES = 4_000_000;
  * and `not_found`.
  */
 export async function readFeed(
-  { postgres }: Services,
+  services: Services,
   caller: Caller,
   {
     after,
@@ -40,35 +53,56 @@ export async function readFeed(
     connection: string | undefined;
     status: (typeof FEED_STATUSES)[number] | undefined;
   },
-): Promise<{ rows: EventRow[]; next: string; hasMore: boolean }> {
+): Promise<{ events: FeedEvent[]; next: string; hasMore: boolean }> {
   const [writtenIn, id] = after === undefined ? ['0', NIL] : readCursor(after);
   const inBrand = caller.brandId === null ? sql`e.brand_id is null` : sql`e.brand_id = scope.brand_id`;
-  const rows = await postgres.rows(sql<ScopeRow & (Row | { id: null })>`
+  const rows = await services.postgres.rows(sql<ScopeRow & (Row | { id: null })>`
     with ${callerTables(caller)}
     select ${scopeColumns}, e.id, e.type, e.provider, e.connection_id, e.user_id, e.brand_id, e.account_id, e.occurred_at,
-      e.received_at, e.written_in, case when e.through <= ${PAGE_BYTES} or e.place = 1 then e.data end as data
+      e.received_at, e.written_in::text as written_in, e.data, e.payload_id, e.payload_bytes, e.is_in_page, ${partColumns}
     from session left join scope on true
-    left join lateral (select p.*, row_number() over feed as place, sum(octet_length(p.data)) over feed as through from (
-      select e.id, e.type, e.provider, e.connection_id, e.user_id, e.brand_id, e.account_id, e.occurred_at,
-        e.received_at, e.data, e.written_in::text as written_in, e.written_in as in_order
-      from events e
-      where e.user_id = scope.user_id and ${inBrand} and e.status <> 'kept' and e.type <> ''
-        and (e.written_in, e.id) > (${writtenIn}::xid8, ${id}::uuid)
-        and e.written_in < pg_snapshot_xmin(pg_current_snapshot())
-        and (${type ?? null}::text is null or e.type = ${type ?? null})
-        and (${connection ?? null}::uuid is null or e.connection_id = ${connection ?? null}::uuid)
-        and (${status ?? null}::text is null or e.status = ${status ?? null})
-      order by e.written_in, e.id limit ${limit + 1}
-    ) p window feed as (order by p.in_order, p.id)) e on true
-    order by e.in_order, e.id`);
+    left join lateral (
+      select p.*, p.through <= ${PAGE_BYTES} or p.place = 1 as is_in_page from (
+        select e.*, row_number() over feed as place, sum(e.payload_bytes + octet_length(e.data)) over feed as through from (
+          select e.* from events e
+          where e.user_id = scope.user_id and ${inBrand} and e.status <> 'kept' and e.type <> ''
+            and (e.written_in, e.id) > (${writtenIn}::xid8, ${id}::uuid)
+            and e.written_in < pg_snapshot_xmin(pg_current_snapshot())
+            and (${type ?? null}::text is null or e.type = ${type ?? null})
+            and (${connection ?? null}::uuid is null or e.connection_id = ${connection ?? null}::uuid)
+            and (${status ?? null}::text is null or e.status = ${status ?? null})
+          order by e.written_in, e.id limit ${limit + 1}
+        ) e window feed as (order by e.written_in, e.id)
+      ) p
+    ) e on true
+    ${joinSmall(sql<boolean>`e.is_in_page`)}
+    order by e.written_in, e.id`);
   requireScope(rows[0]);
   const found = rows.filter((row): row is ScopeRow & Row => row.id !== null);
-  const page = found
-    .slice(0, limit)
-    .filter((row): row is ScopeRow & Row & { data: string } => row.data !== null);
+  const page = found.slice(0, limit).filter((row) => row.is_in_page);
   const last = page.at(-1);
   const next = toBase64(toUtf8(JSON.stringify(last ? [last.written_in, last.id] : [writtenIn, id])));
-  return { rows: page, next, hasMore: found.length > page.length };
+  const events = await Promise.all(page.map((row) => opened(services, row)));
+  return { events, next, hasMore: found.length > page.length };
+}
+
+/** What stands for a payload that does not open: the events behind it are read all the same. */
+const UNREADABLE = '{"unreadable":true}';
+
+async function opened(services: Services, row: Row): Promise<FeedEvent> {
+  const { payload_id: id } = row;
+  try {
+    const body =
+      id !== null && row.payload_bytes > SMALL_BYTES
+        ? await bodyOfLarge(services, { ...row, payload_id: id })
+        : bodyOf(row, await openSmall(services, row));
+    return body.chunks;
+  } catch (error) {
+    if (!(error instanceof PayloadNotOpened)) throw error;
+    const about = { event_id: row.id, connection_id: row.connection_id, reason: error.reason };
+    console.error(JSON.stringify({ level: 'error', event: 'payload_not_opened', ...about }));
+    return bodyOf(row, UNREADABLE).chunks;
+  }
 }
 
 const NIL = '00000000-0000-0000-0000-000000000000';

@@ -8,6 +8,7 @@ import { generateDataKey, openDataKey } from '../data-keys.ts';
 import type { Postgres } from '../database.ts';
 import { seal } from '../envelope.ts';
 import { agentBinding } from './agent-binding.ts';
+import { forgetLane } from './lanes.ts';
 import { isWaiting } from './schedule.ts';
 
 const ATTEMPTS = 3;
@@ -56,7 +57,8 @@ export async function setAgent(
         on conflict (tenant_id) do update set url = excluded.url, data_key_id = excluded.data_key_id,
           secret = excluded.secret, updated_at = now()
         returning tenant_id
-      )
+      ),
+      reopened as (${forgetLane(tenantId)})
       select from written`);
     if (!written) continue;
     return say({ event: 'agent_set', tenant_id: tenantId, waiting: await wake(postgres, tenantId) });
@@ -92,6 +94,7 @@ export async function unsetAgent(
   tenantId: string,
 ): Promise<void> {
   const gone = await postgres.rows(sql`
+    with reopened as (${forgetLane(tenantId)})
     delete from agents where tenant_id = ${tenantId}::uuid returning tenant_id`);
   if (gone.length === 0) throw new NotDone(`${tenantId} has no agent of its own.`);
   say({ event: 'agent_unset', tenant_id: tenantId });

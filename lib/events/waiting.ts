@@ -2,7 +2,8 @@ import { sql } from 'kysely';
 import { NIL } from 'uuid';
 import { ownerOf } from '../connections/living.ts';
 import type { Services } from '../services.ts';
-import { type AgentColumns, findAgent } from './agent.ts';
+import { type AgentColumns, findAgent, workersUrl } from './agent.ts';
+import { WORKERS_LANE } from './lanes.ts';
 import { isWaiting } from './schedule.ts';
 
 // Events that wait for want of an agent.
@@ -19,15 +20,29 @@ const MARK = 'waiting';
 export async function wakeWaiting(services: Services, limit: number): Promise<number> {
   await followOwners(services);
   const isForAll = (await findAgent(services, NO_AGENT_OF_ITS_OWN)) !== undefined;
-  const ids = isForAll
-    ? sql`select id from events where ${isWaiting} order by tenant_id, id limit ${limit} for update skip locked`
-    : sql`
-        select e.id from agents a cross join lateral (
-          select id from events where tenant_id = a.tenant_id and ${isWaiting}
-          order by id limit ${limit} for update skip locked
-        ) e limit ${limit}`;
   const woken = await services.postgres.rows(sql`
-    with waiting as (${ids})
+    with recursive tenants (id) as (
+      (select tenant_id from events where ${isWaiting} order by tenant_id limit 1)
+      union all
+      select (
+        select e.tenant_id from events e
+        where e.status = 'pending' and e.last_error = 'no agent' and e.tenant_id > t.id order by e.tenant_id limit 1
+      ) from tenants t where t.id is not null
+    ),
+    -- Who has an agent by now, which is not gone.
+    heard as (
+      select t.id from tenants t left join agents a on a.tenant_id = t.id
+      where (a.tenant_id is not null or ${isForAll}) and not exists (
+        select from lanes l where l.gone_at is not null and l.id = coalesce(a.tenant_id, ${WORKERS_LANE}::uuid)
+          and l.url = coalesce(a.url, ${workersUrl(services)})
+      )
+    ),
+    waiting as (
+      select e.id from heard cross join lateral (
+        select id from events where tenant_id = heard.id and ${isWaiting}
+        order by id limit ${limit} for update skip locked
+      ) e limit ${limit}
+    )
     update events e set next_attempt_at = now(), last_error = null from waiting where e.id = waiting.id returning 1`);
   return woken.length;
 }

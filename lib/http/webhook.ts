@@ -2,11 +2,13 @@ import type { Context } from 'hono';
 import * as z from 'zod';
 import { requireProvider } from '../catalog.ts';
 import { PostgresUnavailable, postgres } from '../database.ts';
+import { sendLeft } from '../events/deliver.ts';
 import { Problem, type ProblemCode } from '../problem.ts';
-import { sendEvents } from '../queue.ts';
 import type { Services } from '../services.ts';
-import { type Received, readDelivery, store, storeForAll } from '../webhooks/receive.ts';
+import { Room } from '../webhooks/large-bodies.ts';
+import { type Received, readDelivery } from '../webhooks/receive.ts';
 import { spillDelivery } from '../webhooks/spill.ts';
+import { store, storeForAll } from '../webhooks/store.ts';
 import type { AppEnv } from './app.ts';
 import { type Endpoint, endpoint } from './endpoint.ts';
 import { clientAddress, refuseSpent, spend } from './rate-limit.ts';
@@ -93,21 +95,32 @@ async function receive(
   c.set('logged', { provider_id: provider.id, ...(connectionId && { connection_id: connectionId }) });
   let received: Received | undefined;
   let ids: string[];
+  const room = new Room();
   try {
-    received = await readDelivery(services, provider, c.req.raw, connectionId, beforeAsking);
+    received = await readDelivery(services, provider, c.req.raw, { connectionId, beforeAsking, room });
     c.set('logged', { ...c.get('logged'), topic: received.told.topic });
-    ids = await keep(hasty(services, received.text.length), received, provider);
+    ids = await keep(hasty(services, received.bytes.length), received, provider);
   } catch (error) {
     if (error instanceof Problem && error.code === 'invalid_signature')
       await spend(c, 'UNAUTHENTICATED_LIMIT', wrong);
     if (error instanceof Problem && error.code === 'not_found')
       await spend(c, 'UNAUTHENTICATED_LIMIT', unknown);
-    if (!received || !(error instanceof PostgresUnavailable && error.isPassing)) throw error;
-    await spillDelivery(services, provider.id, connectionId, received).catch(() => Promise.reject(error));
+    if (!received || !isPassing(error)) throw error;
+    const parked = { provider: provider.id, connectionId, received };
+    await spillDelivery(services, parked).catch(() => Promise.reject(error));
     c.set('logged', { ...c.get('logged'), stored: 'in KV' });
     return c.body(null, 200);
+  } finally {
+    room.leave();
   }
   // It is stored: what the queue does not take the cron finds.
-  if (ids.length > 0) c.executionCtx.waitUntil(sendEvents(services, ids).catch(() => undefined));
+  const left = ids.map((id) => ({ id, payload_bytes: received.bytes.length }));
+  c.executionCtx.waitUntil(sendLeft(services, left));
   return c.body(null, 200);
+}
+
+/** Whether PostgreSQL, or KMS, may do it another time. */
+function isPassing(error: unknown): boolean {
+  if (error instanceof PostgresUnavailable) return error.isPassing;
+  return error instanceof Problem && error.code === 'unavailable';
 }

@@ -85,7 +85,7 @@ export async function complete(
         grantedAt: snapshot.taken.at,
       },
       // The key is stored with what waits.
-      { snapshot, key: { id: key.id, key: key.key }, replace: flow.replace, parked },
+      { snapshot, key: { id: key.id, key: key.key, base: key.base }, replace: flow.replace, parked },
     ));
   } catch (error) {
     // Where PostgreSQL does not say whether the row stands, the tokens wait in theirs if it does not.

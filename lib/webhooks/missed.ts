@@ -2,14 +2,19 @@ import { sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
 import { providers } from '../../providers/index.ts';
 import type { Access, Missed, MissedDelivery, Provider, Registered } from '../../providers/provider.ts';
+import { toUtf8 } from '../bytes.ts';
 import { findClient, findProvider } from '../catalog.ts';
 import type { Ear } from '../connections/check-soon.ts';
 import { isOwned } from '../connections/living.ts';
 import { resultOf } from '../dialogue.ts';
 import { signAssertion } from '../oauth/assertion.ts';
 import { OutboundError, outletOf } from '../outbound.ts';
+import { payloadOf } from '../payloads/payload.ts';
+import { REDACTED } from '../payloads/read.ts';
+import { firstParts, givenPayloads } from '../payloads/write.ts';
 import { sendEvents } from '../queue.ts';
 import type { Services } from '../services.ts';
+import { readRecipient } from './recipient.ts';
 
 /** What has happened since may be on its way still. */
 const SETTLED_MS = 120_000;
@@ -44,7 +49,7 @@ export async function recoverMissed(
   const missed = await asked(() => resultOf(ask(access, gap), outlet, ASKING_MS, ear.hear));
   if ('unable' in missed) return undefined;
   for (const part of parts(missed.deliveries)) {
-    const ids = await storeMissed(services, row, part);
+    const ids = await storeMissed(services, provider, row, part);
     // What the queue does not take the cron finds.
     if (ids.length > 0) await sendEvents(services, ids).catch(() => undefined);
   }
@@ -105,36 +110,58 @@ function* parts(deliveries: readonly MissedDelivery[]): Generator<MissedDelivery
   if (part.length > 0) yield part;
 }
 
-/** Stores what is not known yet: one statement. The ids of what the agent is to be told. */
+/** Stores what is not known yet: two statements, and one for each part of what has several. The ids of what the agent is to be told. */
 async function storeMissed(
-  { postgres }: Services,
+  services: Services,
+  provider: Provider,
   { connection_id: connectionId, account_id: accountId }: { connection_id: string; account_id: string },
   deliveries: readonly MissedDelivery[],
 ): Promise<string[]> {
+  const recipient = await readRecipient(services, provider.id, connectionId);
+  if (!recipient) return [];
+  const payloads = await Promise.all(
+    deliveries.map(async ({ text }) => {
+      const bytes = toUtf8(text);
+      const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>));
+      return payloadOf(services, recipient, { bytes, hash });
+    }),
+  );
   const column = (read: (delivery: MissedDelivery) => string | null) => deliveries.map(read);
-  const rows = await postgres.rows(sql<{ id: string; status: string }>`
+  const rows = await services.postgres.rows(sql<{ id: string; status: string }>`
     with given as (
-      select * from unnest(
+      select g.*, p.payload_id, p.data_key_id, p.bytes, p.sealed from unnest(
         ${deliveries.map(() => uuidv7())}::uuid[], ${column(({ told }) => told.type ?? '')}::text[],
         ${column(({ told }) => told.topic)}::text[], ${column(({ told }) => told.id ?? null)}::text[],
-        ${column(({ told }) => told.subject ?? null)}::text[], ${column(({ text }) => text)}::text[],
+        ${column(({ told }) => told.subject ?? null)}::text[],
         ${column(({ told }) => told.occurredAt?.toISOString() ?? null)}::timestamptz[]
-      ) as g (id, type, topic, delivery_id, subject, data, occurred_at)
+      ) with ordinality as g (id, type, topic, delivery_id, subject, occurred_at, at)
+      join ${givenPayloads(await firstParts(services, payloads))}
+        with ordinality as p (payload_id, tenant_id, data_key_id, bytes, sealed, at) on p.at = g.at
+      where exists (select from data_keys k where k.id = p.data_key_id)
+    ),
+    stored as (
+      insert into events (
+        id, type, provider, connection_id, tenant_id, user_id, brand_id, account_id, occurred_at, data, payload_id,
+        payload_bytes, topic, delivery_id, subject, status
+      )
+      select g.id, g.type, c.provider, c.id, c.tenant_id, c.user_id, c.brand_id, c.account_id,
+        coalesce(g.occurred_at, now()), ${REDACTED}, g.payload_id, g.bytes, g.topic, g.delivery_id, g.subject,
+        case when g.type = '' then 'kept' else 'pending' end
+      from given g join connections c on c.id = ${connectionId}::uuid and c.status <> 'disconnected'
+        and c.account_id = ${accountId} and c.tenant_id = ${recipient.tenantId}::uuid and ${isOwned('c')}
+      where g.delivery_id is not null and not exists (
+        select from events e
+        where e.connection_id = ${connectionId}::uuid and e.topic is not null and e.topic = g.topic and e.subject = g.subject
+      )
+      on conflict do nothing returning id, status, payload_id
+    ),
+    sealed as (
+      insert into payloads (id, part, tenant_id, data_key_id, sealed)
+      select distinct on (g.payload_id) g.payload_id, 0, ${recipient.tenantId}::uuid, g.data_key_id, g.sealed from given g
+      where g.sealed is not null and g.payload_id in (select payload_id from stored)
+      on conflict (id, part) do update set written_at = now()
     )
-    insert into events (
-      id, type, provider, connection_id, tenant_id, user_id, brand_id, account_id, occurred_at, data, topic, delivery_id,
-      subject, status
-    )
-    select g.id, g.type, c.provider, c.id, c.tenant_id, c.user_id, c.brand_id, c.account_id,
-      coalesce(g.occurred_at, now()), g.data, g.topic, g.delivery_id, g.subject,
-      case when g.type = '' then 'kept' else 'pending' end
-    from given g join connections c on c.id = ${connectionId}::uuid and c.status <> 'disconnected'
-      and c.account_id = ${accountId} and ${isOwned('c')}
-    where g.delivery_id is not null and not exists (
-      select from events e
-      where e.connection_id = ${connectionId}::uuid and e.topic is not null and e.topic = g.topic and e.subject = g.subject
-    )
-    on conflict do nothing returning id, status`);
+    select id, status from stored`);
   return rows.filter(({ status }) => status === 'pending').map(({ id }) => id);
 }
 

@@ -3,6 +3,7 @@ import { signGithub } from '../world/providers/github/signature.ts';
 import { signShopify } from '../world/providers/shopify/signature.ts';
 import { signStripe } from '../world/providers/stripe/signature.ts';
 import { Client, type Reply } from './client.ts';
+import { saidBy } from './payloads.ts';
 import { sql } from './sql.ts';
 import type { Target } from './targets.ts';
 import { until } from './trips.ts';
@@ -103,11 +104,15 @@ export interface Stored {
 export async function storedOf({ world, id }: Target): Promise<Stored[]> {
   const rows = await sql(
     world,
-    `select id, type, topic, status, data, delivery_id, occurred_at from events
+    `select id, type, topic, status, delivery_id, occurred_at from events
      where connection_id = $1 and topic is not null order by received_at, id`,
     [id],
   );
-  return rows as unknown as Stored[];
+  const said = await saidBy(
+    world,
+    rows.map((row) => String(row.id)),
+  );
+  return rows.map((row) => ({ ...(row as unknown as Stored), data: said.get(String(row.id)) ?? '' }));
 }
 
 /** What a connection was told, once none of it waits for the agent any more. */

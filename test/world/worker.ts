@@ -15,7 +15,7 @@ boundConnections();
  */
 export default {
   scheduled: (controller, env) => asInvocation(() => worker.scheduled(controller, localised(env))),
-  queue: (batch, env) => asInvocation(() => worker.queue(batch, localised(env))),
+  queue: (batch, env, context) => asInvocation(() => worker.queue(batch, localised(env), context)),
   async fetch(request, env, context) {
     const { pathname, searchParams } = new URL(request.url);
     if (pathname === '/cdn-cgi/handler/scheduled') return fire(searchParams.get('cron') ?? '', env);
@@ -66,6 +66,7 @@ function localised(env: LocalEnv): LocalEnv {
     REFRESHES: breakable(env.REFRESHES),
     CHECKS: breakable(env.CHECKS),
     EVENTS: breakable(env.EVENTS),
+    LARGE_EVENTS: breakable(env.LARGE_EVENTS),
     WEBHOOKS: breakable(env.WEBHOOKS),
   };
   made.set(env, known);

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { type Delivery, send, settledOf, storedOf } from '../../support/deliveries.ts';
 import { connectByOAuth } from '../../support/flows.ts';
 import { openWorld } from '../../support/open-world.ts';
+import { saidBy } from '../../support/payloads.ts';
 import { sql } from '../../support/sql.ts';
 import { openTarget, type Target } from '../../support/targets.ts';
 import { until } from '../../support/trips.ts';
@@ -39,10 +40,11 @@ const done = (target: Target, action: string) =>
 const kept = async (target: Target) => (await settledOf(target)).map(({ data }) => data);
 
 /** All that is kept of a shop, whichever connection it was for. */
-const ofShop = async (shop: string) =>
-  (await sql(world, 'select data from events where account_id = $1 and topic is not null', [shop])).map(
-    ({ data }) => data,
-  );
+const ofShop = async (shop: string) => {
+  const rows = await sql(world, 'select id from events where account_id = $1 and topic is not null', [shop]);
+  const ids = rows.map(({ id }) => String(id));
+  return [...(await saidBy(world, ids)).values()];
+};
 
 const ada = '{"id":8011302502693,"email":"ada@buyer.example","phone":"+4915550001"}';
 
@@ -77,8 +79,10 @@ describe('customers/redact', () => {
     await settledOf(target);
     await sql(
       world,
-      `insert into events (id, type, provider, connection_id, tenant_id, user_id, account_id, occurred_at, data, topic, status, received_at)
-       select gen_random_uuid(), type, provider, connection_id, tenant_id, user_id, account_id, occurred_at, data, topic, status,
+      `insert into events (id, type, provider, connection_id, tenant_id, user_id, account_id, occurred_at, data, payload_id, payload_bytes,
+         topic, status, received_at)
+       select gen_random_uuid(), type, provider, connection_id, tenant_id, user_id, account_id, occurred_at, data, payload_id, payload_bytes,
+         topic, status,
          received_at + n * interval '1 microsecond'
        from events, generate_series(1, 1000) n where connection_id = $1 and topic is not null`,
       [target.id],

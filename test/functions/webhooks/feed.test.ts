@@ -4,6 +4,7 @@ import type { Client } from '../../support/client.ts';
 import { send, stripeEvent } from '../../support/deliveries.ts';
 import { connectByOAuth } from '../../support/flows.ts';
 import { openWorld } from '../../support/open-world.ts';
+import { sayInstead } from '../../support/payloads.ts';
 import { newPerson, newTeam } from '../../support/people.ts';
 import { sql } from '../../support/sql.ts';
 import { openTarget, type Target } from '../../support/targets.ts';
@@ -119,10 +120,7 @@ describe('the feed', () => {
     const target = await withEvents(9);
     const all = await whole(target, 10);
     const grow = (id: string | undefined, bytes: number) =>
-      sql(world, `update events set data = '{"x":"' || repeat('x', $2::integer - 8) || '"}' where id = $1`, [
-        id,
-        bytes,
-      ]);
+      sayInstead(world, String(id), `{"x":"${'x'.repeat(bytes - 8)}"}`);
     await grow(all[1]?.id, 1_500_000);
     await grow(all[2]?.id, 1_500_000);
     await grow(all[3]?.id, 1_500_000);

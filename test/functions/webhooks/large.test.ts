@@ -2,6 +2,7 @@ import { beforeEach, expect, test } from 'vitest';
 import { fireCron } from '../../support/cron.ts';
 import { send, stripeEvent } from '../../support/deliveries.ts';
 import { openWorld } from '../../support/open-world.ts';
+import { sayInstead } from '../../support/payloads.ts';
 import { openTarget, type Target } from '../../support/targets.ts';
 import { until } from '../../support/trips.ts';
 import { ownAccount } from './looked-after.ts';
@@ -16,11 +17,10 @@ async function waiting(target: Target, bytes?: number): Promise<string> {
   await world.queuesDeaf(true);
   expect((await send(target, { body: stripeEvent('invoice.created'), event: '', id: '' })).status).toBe(200);
   const [event] = await world.sql(
-    `update events set data = case when $2::integer is null then data else '{"x":"' || repeat('x', $2 - 8) || '"}' end
-     where id = (select id from events where connection_id = $1 and topic is not null order by id desc limit 1)
-     returning id`,
-    [target.id, bytes ?? null],
+    `select id from events where connection_id = $1 and topic is not null order by id desc limit 1`,
+    [target.id],
   );
+  if (bytes !== undefined) await sayInstead(world, String(event?.id), `{"x":"${'x'.repeat(bytes - 8)}"}`);
   await world.queuesDeaf(false);
   return String(event?.id);
 }

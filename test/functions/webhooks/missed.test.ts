@@ -4,6 +4,7 @@ import { fireCron } from '../../support/cron.ts';
 import { storedOf } from '../../support/deliveries.ts';
 import { connect, issueKey } from '../../support/keys.ts';
 import { openWorld, type TestWorld } from '../../support/open-world.ts';
+import { saidBy } from '../../support/payloads.ts';
 import { sql } from '../../support/sql.ts';
 import { openTarget, type Target } from '../../support/targets.ts';
 import { until } from '../../support/trips.ts';
@@ -134,10 +135,22 @@ describe('what Shopify has told in vain', () => {
     const times = { created_at: at(30 * 24 * HOUR), updated_at: at(ago) };
     return JSON.stringify({ id: last, admin_graphql_api_id: gid, title: 'Tea', ...times });
   };
-  const rows = (id: string) =>
-    sql(world, 'select type, delivery_id, data from events where connection_id = $1 and topic is not null', [
-      id,
-    ]);
+  const rows = async (id: string) => {
+    const found = await sql(
+      world,
+      'select id, type, delivery_id from events where connection_id = $1 and topic is not null',
+      [id],
+    );
+    const said = await saidBy(
+      world,
+      found.map((row) => String(row.id)),
+    );
+    return found.map(({ id: event, type, delivery_id }) => ({
+      type,
+      delivery_id,
+      data: said.get(String(event)),
+    }));
+  };
   /** Has it told to a shop at which nobody listens. */
   const tell = (shop: string, event: string, payload: string) =>
     happen(world, 'shopify', event, { account: shop, payload });

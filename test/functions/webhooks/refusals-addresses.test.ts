@@ -112,7 +112,6 @@ test('the first delivery of all costs no more than one round trip more, and one 
     const reply = await send(target, something(target));
     expect(reply.status).toBe(200);
     const { postgres, kms, kv } = await loggedTrips(again, reply);
-    const isOwn = provider !== 'shopify';
-    expect([postgres, kms, kv], provider).toEqual(isOwn ? [2, 1, 0] : [1, 0, 0]);
+    expect([postgres, kms, kv], provider).toEqual([2, 1, 0]);
   }
 });
