@@ -39,7 +39,7 @@ export async function openDataKey(row: WrappedDataKey, kms: Kms, now: number): P
   const landed = shared && (await landingOf(shared));
   if (landed) return { id: row.id, ...landed };
 
-  const flight = kms.decrypt(row.wrapped, contextOf(row)).then(importKey);
+  const flight = kms.decrypt(row.wrapped, row.kmsKeyId, contextOf(row)).then(importKey);
   flights.set(row.id, flight);
   try {
     const imported = await flight;

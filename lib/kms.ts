@@ -24,7 +24,8 @@ export interface Kms {
   generateDataKey(
     context: EncryptionContext,
   ): Promise<{ plaintext: Uint8Array; wrapped: Uint8Array; kmsKeyId: string }>;
-  decrypt(wrapped: Uint8Array, context: EncryptionContext): Promise<Uint8Array>;
+  /** Unwraps what `kmsKeyId` has wrapped; what another KMS key has is refused, whoever owns that. */
+  decrypt(wrapped: Uint8Array, kmsKeyId: string, context: EncryptionContext): Promise<Uint8Array>;
   /** Wraps with our KMS key what `kmsKeyId` has wrapped; the data key does not leave KMS. */
   reEncrypt(
     wrapped: Uint8Array,
@@ -39,6 +40,8 @@ export interface Kms {
 
 /** Thrown where KMS says that this wrapped key is not what it is taken for. */
 export class KmsRefusal extends Error {}
+
+const REFUSALS = ['InvalidCiphertextException', 'IncorrectKeyException'];
 
 const clients = new WeakMap<KmsConfig, KMSClient>();
 
@@ -61,14 +64,13 @@ export function kms(config: KmsConfig, meter: Meter): Kms {
   }
   const aws = client;
 
-  const ask = async <T>(call: () => Promise<T>): Promise<T> => {
+  const ask = async <T>(call: () => Promise<T>, refusals = REFUSALS): Promise<T> => {
     meter.kms += 1;
     try {
       return await call();
     } catch (error) {
       const name = error instanceof KMSServiceException ? error.name : 'no answer';
-      if (name === 'InvalidCiphertextException' || name === 'IncorrectKeyException')
-        throw new KmsRefusal(name);
+      if (refusals.includes(name)) throw new KmsRefusal(name);
       throw unavailable(`kms: ${name}`);
     }
   };
@@ -87,14 +89,22 @@ export function kms(config: KmsConfig, meter: Meter): Kms {
           throw new Error('incomplete answer');
         return { plaintext: answer.Plaintext, wrapped: answer.CiphertextBlob, kmsKeyId: answer.KeyId };
       }),
-    decrypt: (wrapped, context) =>
-      ask(async () => {
-        const answer = await aws.send(
-          new DecryptCommand({ CiphertextBlob: wrapped, EncryptionContext: { ...context } }),
-        );
-        if (!answer.Plaintext) throw new Error('incomplete answer');
-        return answer.Plaintext;
-      }),
+    decrypt: (wrapped, kmsKeyId, context) =>
+      ask(
+        async () => {
+          const answer = await aws.send(
+            new DecryptCommand({
+              CiphertextBlob: wrapped,
+              KeyId: kmsKeyId,
+              EncryptionContext: { ...context },
+            }),
+          );
+          if (!answer.Plaintext) throw new Error('incomplete answer');
+          return answer.Plaintext;
+        },
+        // A row alone names the key here: that there is none such is that row's fault, and no outage.
+        [...REFUSALS, 'NotFoundException'],
+      ),
     reEncrypt: (wrapped, kmsKeyId, context) =>
       ask(async () => {
         const answer = await aws.send(

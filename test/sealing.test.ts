@@ -1,5 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import { openServices } from '../lib/services.ts';
 import { connectByOAuth } from './support/flows.ts';
+import { connect as connectByKey, issueKey } from './support/keys.ts';
 import { brands, openWorld, teams } from './support/open-world.ts';
 import { quiet } from './support/trips.ts';
 
@@ -120,6 +122,30 @@ describe('data keys', () => {
     const reply = await other.ada.post('/api/connectors/github/test');
     expect(reply.status).toBe(503);
     expect(other.kms.calls.at(-1)).toMatchObject({ operation: 'Decrypt', ok: false });
+  });
+
+  test('wrapped by another KMS key than their row names seal what is connected next', async () => {
+    const fresh = await openWorld();
+    await connectByOAuth(fresh.ada, 'github');
+    fresh.kms.create('alias/another');
+    const another = { ...fresh.bindings, KMS_KEY_ID: 'alias/another' } as unknown as Env;
+    const [row] = await fresh.sql('select id, tenant_id from data_keys');
+    const { wrapped } = await openServices(another).kms.generateDataKey({
+      app: 'reeve-connectors',
+      tenant: String(row?.tenant_id),
+      data_key: String(row?.id),
+    });
+    await fresh.sql('update data_keys set wrapped = $1', [Buffer.from(wrapped)]);
+    const other = await fresh.reopen();
+    const reply = await connectByKey(other.grace, 'stripe', issueKey(other, 'stripe'));
+    expect(reply.status, reply.text).toBe(503);
+    expect(await other.sql(`select from connections where provider = 'stripe'`)).toEqual([]);
+    expect(other.kms.calls.at(-1)).toEqual({ operation: 'Decrypt', ok: false });
+    expect(other.logs.at(-1)).toMatch(/data key .* refused by kms/);
+    // Nor is a row that names no KMS key at all taken for an outage.
+    await other.sql(`update data_keys set kms_key_id = replace(kms_key_id, 'reeve-connectors', 'nobody')`);
+    expect((await connectByKey(other.grace, 'stripe', issueKey(other, 'stripe'))).status).toBe(503);
+    expect(other.logs.at(-1)).toMatch(/data key .* refused by kms/);
   });
 
   test('once destroyed take a team’s secrets with them', async () => {
