@@ -394,6 +394,16 @@ create table if not exists marks (
 );
 alter table marks add column if not exists reached uuid;
 
+-- To be called after every restore, of a dump or to a point in time. Events are in the order of the transactions that
+-- wrote them, whose numbers another cluster counts anew, and a point in time takes back: what has been restored goes
+-- before all that is written from here on, and cursors from before begin at the beginning (see lib/events/feed.ts).
+create or replace function begin_feed_epoch() returns void language sql as $$
+  update events set written_in = '1' where written_in <> '1';
+  insert into marks (name, at) values ('feed_epoch', clock_timestamp()) on conflict (name) do update set at = excluded.at
+$$;
+-- Events that are ahead of all transactions can only be a dump's.
+select begin_feed_epoch() where exists (select from events where written_in >= pg_snapshot_xmax(pg_current_snapshot()));
+
 -- States that were presented to a callback: who inserts the row has won (RFC 6749 section 10.12).
 create table if not exists consumed_states (
   state_hash text primary key, -- SHA-256 of the state

@@ -142,6 +142,11 @@ const exemptions: readonly Exemption[] = [
     ['keys/retired-rows.ts', 'webhooks t'],
     ['keys/retired-rows.ts', 'from connections c where c.id = t.connection_id'],
   ),
+  {
+    file: 'schema.sql',
+    piece: "update events set written_in = '1'",
+    reason: 'All that was restored has its place in the order, whoever is gone.',
+  },
 ];
 
 const read = (file: string) => readFileSync(path.join(root, file), 'utf8');
