@@ -75,6 +75,12 @@ create table if not exists data_keys (
 -- Tables from before data keys were rotated.
 alter table data_keys add column if not exists retired_at timestamptz;
 alter table data_keys add column if not exists resealed_at timestamptz;
+-- How often it has sealed, by sample: AES-GCM's random IVs bear a bounded number under one key.
+alter table data_keys add column if not exists sealings bigint not null default 0;
+-- Keys that are due to be rotated.
+create index if not exists data_keys_by_age on data_keys (created_at) where retired_at is null;
+create index if not exists data_keys_worn on data_keys (id) where retired_at is null and sealings >= 1048576;
+create index if not exists data_keys_unfinished on data_keys (retired_at) where resealed_at is null;
 
 create table if not exists connections (
   id uuid primary key,
@@ -473,3 +479,20 @@ create table if not exists audit_log (
 create index if not exists audit_log_by_connection on audit_log (connection_id, at);
 create index if not exists audit_log_by_age on audit_log (at);
 drop index if exists audit_log_revoked;
+
+-- Counts the sealings of a data key by the writes of its envelopes. One write in 64 stands for 64, of as many envelopes as
+-- such a row holds at most, so that those of a large tenant do not wait for each other at its key's row.
+create or replace function count_sealings() returns trigger language plpgsql as $$
+begin
+  update data_keys set sealings = sealings + 64 * tg_argv[0]::integer where id = new.data_key_id;
+  return null;
+end
+$$;
+create or replace trigger count_sealings after insert or update of credential, refresh_token, previous_refresh_token
+  on connections for each row when (random() < 1.0 / 64) execute function count_sealings(3);
+create or replace trigger count_sealings after insert or update of credential, refresh_token
+  on revocations for each row when (random() < 1.0 / 64) execute function count_sealings(2);
+create or replace trigger count_sealings after insert or update of secret
+  on webhooks for each row when (random() < 1.0 / 64) execute function count_sealings(1);
+create or replace trigger count_sealings after insert or update of secret
+  on agents for each row when (random() < 1.0 / 64) execute function count_sealings(1);

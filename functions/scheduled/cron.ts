@@ -5,6 +5,7 @@ import { dueEvents, sendLeft } from '../../lib/events/deliver.ts';
 import { wakeWaiting } from '../../lib/events/waiting.ts';
 import { dueRevocations } from '../../lib/grants/revocation.ts';
 import { logJob } from '../../lib/job-log.ts';
+import { rotateDue } from '../../lib/keys/rotate-due.ts';
 import { sendRevocations, sendWebhooks } from '../../lib/queue.ts';
 import { queueDue } from '../../lib/refresh/due.ts';
 import { tellEndings } from '../../lib/refresh/ending.ts';
@@ -65,6 +66,8 @@ const jobs: Record<string, (services: Services, firing: Firing) => Promise<Recor
   ending: async (services) => ({ told: await tellEndings(services) }),
   sweep,
   lost: endLost,
+  // Last, since it may take minutes.
+  keys: rotateDue,
 };
 
 /**

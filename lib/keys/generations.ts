@@ -74,6 +74,8 @@ export async function forgetKeys({ postgres }: Tools, tenantId: string | undefin
     where k.resealed_at < now() - make_interval(days => ${KEPT_DAYS}) and ${isAsked(tenantId)}
       and not exists (select from connections where data_key_id = k.id)
       and not exists (select from revocations where data_key_id = k.id)
+      and not exists (select from webhooks where data_key_id = k.id)
+      and not exists (select from agents where data_key_id = k.id)
       -- What a payload is sealed with stays for as long as that.
       and not exists (select from payloads where data_key_id = k.id)
       and exists (

@@ -24,10 +24,12 @@ const PATIENCE_MS = 5 * 60_000;
  * Seals with the tenants' newest keys all that retired ones have sealed, a hundred rows a statement, while
  * everybody goes on working: a row that changes meanwhile is left alone and read again. What does not open is told
  * and left where it stands. It needs no memory of where an earlier run was: what is left is what still names a retired key.
+ * Throws `NotDone` where for `patienceMs` others have held all that is left.
  */
 export async function resealRows(
   tools: Tools,
   tenantId: string | undefined,
+  patienceMs = PATIENCE_MS,
 ): Promise<{ resealed: number; unreadable: number }> {
   const skipped = new Skipped(tools);
   let resealed = 0;
@@ -47,7 +49,7 @@ export async function resealRows(
     }
     const left = await countLeft(tools, tenantId, skipped.ids);
     if (left === 0) return { resealed, unreadable: skipped.ids.length };
-    if (Date.now() - moved > PATIENCE_MS) {
+    if (Date.now() - moved > patienceMs) {
       throw new NotDone(
         `${left} rows are held by refreshes or revocations all the time. Run it again later.`,
       );
