@@ -27,7 +27,13 @@ export const events = endpoint(
     summary: 'The scope’s system events, oldest first',
     access: 'session',
     query: z.object({
-      after: z.string().max(200).optional().describe('The `next` of the answer before.'),
+      after: z
+        .string()
+        .max(200)
+        .optional()
+        .describe(
+          'The `next` of the answer before. One from before a restore of the database begins at the beginning.',
+        ),
       limit: z.coerce.number().int().min(1).max(100).default(50),
       type: z
         .string()
