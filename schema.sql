@@ -80,7 +80,8 @@ alter table data_keys add column if not exists sealings bigint not null default 
 -- Keys that are due to be rotated.
 create index if not exists data_keys_by_age on data_keys (created_at) where retired_at is null;
 create index if not exists data_keys_worn on data_keys (id) where retired_at is null and sealings >= 1048576;
-create index if not exists data_keys_unfinished on data_keys (retired_at) where resealed_at is null;
+create index if not exists data_keys_unfinished on data_keys (retired_at)
+  where retired_at is not null and resealed_at is null;
 
 create table if not exists connections (
   id uuid primary key,
