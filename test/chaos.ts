@@ -15,6 +15,7 @@ import { githubBrands } from './chaos/github-brands.ts';
 import { keyRotation } from './chaos/key-rotation.ts';
 import { keysEnded } from './chaos/keys-ended.ts';
 import { kills } from './chaos/kills.ts';
+import { lanes } from './chaos/lanes.ts';
 import { ninetyDays } from './chaos/ninety-days.ts';
 import { ownEvents } from './chaos/own-events.ts';
 import { ownersLeave } from './chaos/owners-leave.ts';
@@ -59,6 +60,7 @@ const scenarios: Record<string, (stage: Stage) => Promise<Figure[]>> = {
     webhooks(stage, { deliveries: 100_000, senders: 8, kills: 8, lasting: [1_000, 12_000], seed: 31 }),
   poison: (stage) => poison(stage, { neighbours: 200, hangs: true }),
   'agent-down': (stage) => agentDown(stage, { events: 300, minutes: 30 }),
+  lanes: (stage) => lanes(stage, { tenants: 50, events: 600, perSecond: 60, retryAfter: 120, seed: 31 }),
 };
 
 const directory = mkdtempSync(path.join(tmpdir(), 'reeve-chaos-'));

@@ -20,13 +20,17 @@ export interface Answer {
 /** No sender waits longer. */
 const PATIENCE_MS = 5_000;
 
-/** Plants connections of Shopify, and gives the orders of their shops by number. */
-export async function openShops(world: StagedWorld, count: number): Promise<(number: number) => Order> {
+/** Plants connections of Shopify, in one of a few tenants each, and gives the orders of their shops by number. */
+export async function openShops(
+  world: StagedWorld,
+  count: number,
+  { tenants = 4 } = {},
+): Promise<(number: number) => Order> {
   const pairs = Array.from({ length: count }, (_, at) => ({
     access: `access-${at}`,
     refresh: `refresh-${at}`,
   }));
-  const later = { refreshAt: `now() + interval '30 days'`, expiresAt: `now() + interval '31 days'` };
+  const later = { refreshAt: `now() + interval '30 days'`, expiresAt: `now() + interval '31 days'`, tenants };
   const planted = await plant(world, 'shopify', pairs, later);
   const secret = world.bindings.SHOPIFY_CLIENT_SECRET ?? '';
   return (number) => {

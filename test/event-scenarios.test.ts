@@ -1,0 +1,24 @@
+import { expect, test } from 'vitest';
+import type { Figure } from './chaos/figures.ts';
+import { lanes } from './chaos/lanes.ts';
+import { stage } from './support/stage.ts';
+
+/** The scenarios of `npm run chaos` about how events are told, small. Shares of time are no figures for a test. */
+const scenarios: ReadonlyArray<[title: string, play: () => Promise<Figure[]>]> = [
+  [
+    'an agent that hangs, is gone or asks for time delays nobody else’s events, and gets no more than its share',
+    async () =>
+      (await lanes(stage, { tenants: 8, events: 30, perSecond: 20, retryAfter: 4, seed: 31 })).filter(
+        ({ name }) => !name.endsWith('p99'),
+      ),
+  ],
+];
+
+test.each(scenarios)(
+  '%s',
+  async (_, play) => {
+    for (const { name, must, got, ok } of await play())
+      expect(ok, `${name}: must be ${must}, is ${got}`).toBe(true);
+  },
+  180_000,
+);
