@@ -16,6 +16,7 @@ import { keyRotation } from './chaos/key-rotation.ts';
 import { keysEnded } from './chaos/keys-ended.ts';
 import { kills } from './chaos/kills.ts';
 import { lanes } from './chaos/lanes.ts';
+import { largeEvents } from './chaos/large-events.ts';
 import { ninetyDays } from './chaos/ninety-days.ts';
 import { ownEvents } from './chaos/own-events.ts';
 import { ownersLeave } from './chaos/owners-leave.ts';
@@ -61,6 +62,8 @@ const scenarios: Record<string, (stage: Stage) => Promise<Figure[]>> = {
   poison: (stage) => poison(stage, { neighbours: 200, hangs: true }),
   'agent-down': (stage) => agentDown(stage, { events: 300, minutes: 30 }),
   lanes: (stage) => lanes(stage, { tenants: 50, events: 600, perSecond: 60, retryAfter: 120, seed: 31 }),
+  'large-events': (stage) =>
+    largeEvents(stage, { events: 10_000, bytes: 6_000_000_000, tenants: 50, minutes: 60, seed: 31 }),
 };
 
 const directory = mkdtempSync(path.join(tmpdir(), 'reeve-chaos-'));

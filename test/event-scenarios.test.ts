@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Figure } from './chaos/figures.ts';
 import { lanes } from './chaos/lanes.ts';
+import { largeEvents } from './chaos/large-events.ts';
 import { stage } from './support/stage.ts';
 
 /** The scenarios of `npm run chaos` about how events are told, small. Shares of time are no figures for a test. */
@@ -11,6 +12,10 @@ const scenarios: ReadonlyArray<[title: string, play: () => Promise<Figure[]>]> =
       (await lanes(stage, { tenants: 8, events: 30, perSecond: 20, retryAfter: 4, seed: 31 })).filter(
         ({ name }) => !name.endsWith('p99'),
       ),
+  ],
+  [
+    'events of up to 25 MB are told once an agent is back, hold up no small one, and are read meanwhile',
+    () => largeEvents(stage, { events: 60, bytes: 100_000_000, tenants: 5, minutes: 6, seed: 31 }),
   ],
 ];
 
