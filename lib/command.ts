@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { NotDone, type Tools } from './command-tools.ts';
 import { readDatabaseConfig, readKmsConfig } from './config.ts';
 import { postgres } from './database.ts';
-import { setAgent, unsetAgent } from './events/set-agent.ts';
+import { openAgent, setAgent, unsetAgent } from './events/set-agent.ts';
 import { destroy } from './keys/destroy.ts';
 import { rewrap } from './keys/rewrap.ts';
 import { rotate } from './keys/rotate.ts';
@@ -17,7 +17,8 @@ const USAGE = `Say one of:
   npm run keys:rotate [-- TENANT_ID]
   npm run keys:destroy -- TENANT_ID [--yes]
   AGENT_SECRET=whsec_… npm run agent:set -- TENANT_ID URL
-  npm run agent:unset -- TENANT_ID`;
+  npm run agent:unset -- TENANT_ID
+  npm run agent:open [-- TENANT_ID]`;
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
@@ -42,6 +43,9 @@ async function run(words: string[]): Promise<void> {
   const isAbout = { all: tenantId === undefined, one: tenantId !== undefined && url === undefined };
   if (command === 'rewrap' && isAbout.all && !yes) return rewrap(tools());
   if (command === 'rotate' && url === undefined && !yes) return rotate(tools(), tenantId);
+  if (command === 'agent-open' && url === undefined && !yes) {
+    return openAgent({ postgres: database(), say }, tenantId);
+  }
   if (tenantId !== undefined && isAbout.one) {
     if (command === 'destroy') return destroy({ postgres: database(), say }, tenantId, yes);
     if (command === 'agent-unset' && !yes) return unsetAgent({ postgres: database(), say }, tenantId);

@@ -8,7 +8,7 @@ import { generateDataKey, openDataKey } from '../data-keys.ts';
 import type { Postgres } from '../database.ts';
 import { seal } from '../envelope.ts';
 import { agentBinding } from './agent-binding.ts';
-import { forgetLane } from './lanes.ts';
+import { forgetLane, WORKERS_LANE } from './lanes.ts';
 import { isWaiting } from './schedule.ts';
 
 const ATTEMPTS = 3;
@@ -98,6 +98,23 @@ export async function unsetAgent(
     delete from agents where tenant_id = ${tenantId}::uuid returning tenant_id`);
   if (gone.length === 0) throw new NotDone(`${tenantId} has no agent of its own.`);
   say({ event: 'agent_unset', tenant_id: tenantId });
+}
+
+/**
+ * Has an agent told again that had said it was gone (410), or asked for a pause: a tenant's own, or the Worker's. What has
+ * waited for it is told in the minutes after that. Throws `NotDone` where nothing is known of it.
+ */
+export async function openAgent(
+  { postgres, say }: Pick<Tools, 'postgres' | 'say'>,
+  tenantId: string | undefined,
+): Promise<void> {
+  const rows = await postgres.rows(sql`${forgetLane(tenantId ?? WORKERS_LANE)} returning id`);
+  if (rows.length === 0) {
+    throw new NotDone(
+      `${tenantId ? `The agent of ${tenantId}` : 'The Worker’s agent'} is told all there is.`,
+    );
+  }
+  say({ event: 'agent_opened', ...(tenantId !== undefined && { tenant_id: tenantId }) });
 }
 
 function requireUrl(url: string): void {

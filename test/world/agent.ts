@@ -6,8 +6,8 @@ export interface Delivery {
   body: unknown;
 }
 
-/** How an agent fails: it answers 500, never answers, or ends the connection. */
-export type AgentFailure = 'error' | 'hang' | 'closed';
+/** How an agent fails: it answers 500, or something else, never answers, or ends the connection. */
+export type AgentFailure = 'error' | 'hang' | 'closed' | { status: number };
 
 export interface Agent extends HttpServer {
   /** What arrived rightly signed and was taken, in order; GET shows it, too. */
@@ -61,6 +61,7 @@ export async function startAgent(secret: string, port = 0, now: () => number = D
 }
 
 async function failed(how: AgentFailure, ended: AbortSignal): Promise<Served> {
+  if (typeof how === 'object') return new Response(null, how);
   if (how === 'error') return new Response('the agent is not well', { status: 500 });
   if (how === 'hang' && !ended.aborted) {
     await new Promise((resolve) => ended.addEventListener('abort', resolve, { once: true }));
