@@ -5,7 +5,7 @@ import { keyOf } from '../../support/keys.ts';
 import { openContext, type TestContext } from '../../support/open-context.ts';
 import { type HttpServer, serve } from '../http-server.ts';
 import type { Happening, Simulator } from '../simulator.ts';
-import { signStripe, stripe, stripeDeliveries } from './stripe.ts';
+import { rollSecret, signStripe, stripe, stripeDeliveries } from './stripe.ts';
 
 const API = 'https://api.stripe.com';
 const DAY = 86_400_000;
@@ -163,19 +163,44 @@ describe('a delivery', () => {
     expect(stripeDeliveries(context.store)).toMatchObject([{ ...delivered, at: context.clock }]);
   });
 
-  test('has two signatures while the secret is rolled, and then the new one’s', async () => {
-    const { secret } = await register(issue().api_key, ['*']);
-    context.store.set('settings.rolled', 'both');
+  test('has two signatures for as long as a rolled secret still holds, and then the new one’s', async () => {
+    const { id, secret } = await register(issue().api_key, ['*']);
+    rollSecret(context.store, id, { now: context.clock, hours: 24 });
+    context.clock += DAY - 1;
     await happen({ event: 'charge.succeeded' });
-    context.store.set('settings.rolled', 'ended');
+    context.clock += 1;
     await happen({ event: 'charge.succeeded' });
     const next = [...context.secrets].at(-1) ?? '';
     const [both, ended] = arrived;
     if (!both || !ended) throw new Error('too few');
     expect(both.headers.get('stripe-signature')).toMatch(/^t=\d+,v1=\w{64},v1=\w{64},v0=/);
-    for (const each of [secret, next]) expect(verified(both, each)).toBeTruthy();
+    for (const each of [secret, next]) expect(verified(both, each, context.clock - 1)).toBeTruthy();
     expect(verified(ended, next)).toBeTruthy();
     expect(() => verified(ended, secret)).toThrow(Stripe.errors.StripeSignatureVerificationError);
+  });
+
+  test('has the new signature alone where a secret was rolled without delay, at that endpoint alone', async () => {
+    const { api_key } = issue();
+    const [one, other] = [await register(api_key, ['*']), await register(api_key, ['*'])];
+    rollSecret(context.store, one.id, { now: context.clock, hours: 0 });
+    await happen({ event: 'charge.succeeded' });
+    expect(arrived).toHaveLength(2);
+    for (const { headers } of arrived)
+      expect(headers.get('stripe-signature')).toMatch(/^t=\d+,v1=\w{64},v0=\w{64}$/);
+    const fits = (secret: string) =>
+      arrived.filter((each) => {
+        const sent = each.headers.get('stripe-signature') ?? '';
+        return sent.includes(signStripe(each.body, secret, context.clock / 1000));
+      });
+    expect([fits(one.secret).length, fits(other.secret).length]).toEqual([0, 1]);
+  });
+
+  test('is signed with a secret that ends within a day, of an endpoint that is there, or nothing is rolled', async () => {
+    const { id } = await register(issue().api_key, ['*']);
+    expect(() => rollSecret(context.store, id, { now: context.clock, hours: 25 })).toThrow('24 hours');
+    expect(() => rollSecret(context.store, 'we_none', { now: context.clock, hours: 0 })).toThrow(
+      'no such endpoint',
+    );
   });
 
   test('goes to every enabled endpoint that wants the event, of the account and the mode alone', async () => {
@@ -488,6 +513,18 @@ describe('an endpoint', () => {
     await refusal(await change([['metadata[a]', 'v'.repeat(501)]]), 400);
     await refusal(await change([[`metadata[${'a'.repeat(41)}]`, 'v']]), 400);
     expect(await (await change([['metadata', '']])).json()).toMatchObject({ metadata: {} });
+  });
+
+  test('that moves keeps its id and its secret, and the API shows neither that nor rolls it', async () => {
+    const { api_key } = issue();
+    const { id, secret } = await register(api_key, ['*']);
+    const moved = await (await post(api_key, `${path}/${id}`, [['url', `${receiver.url}/moved`]])).json();
+    expect(moved).toMatchObject({ id, url: `${receiver.url}/moved` });
+    expect(moved).not.toHaveProperty('secret');
+    await happen({ event: 'invoice.created' });
+    expect(arrived.map((each) => each.path)).toEqual(['/moved']);
+    expect(verified(first(), secret)).toBeTruthy();
+    await refusal(await post(api_key, `${path}/${id}`, [['secret', 'whsec_mine']]), 400);
   });
 
   test('is told nothing after its deletion', async () => {

@@ -25,6 +25,7 @@ import { LISTS, list } from './stripe/lists.ts';
 import { ACCOUNT_VERSION } from './stripe/vocabulary.ts';
 import { webhookEndpoints } from './stripe/webhook-endpoints.ts';
 
+export { rollSecret } from './stripe/endpoint-book.ts';
 export { signStripe } from './stripe/signature.ts';
 
 type Env = { Variables: { record: KeyRecord } };
@@ -44,9 +45,8 @@ interface Remembered {
  * events, and the lists behind Reeve's tools, which are empty. A key belongs to an account and a mode, and what
  * is made with one is seen with every other of them.
  *
- * Settings in the store: `settings.rateLimit` answers every call with 429. `settings.rolled` has the signing
- * secrets rolled: `both` signs with the new one and the old, `ended` with the new one alone. The secret of a
- * webhook endpoint is under `signing/we_…`, the new one under `signing-rolled/we_…`.
+ * Settings in the store: `settings.rateLimit` answers every call with 429. The secret of a webhook endpoint is under
+ * `signing/we_…`, the one that it was rolled to (`rollSecret`) under `signing-rolled/we_…`.
  *
  * `happen` takes `livemode`, `object`, `lost` and `resend` besides (stripe/happen.ts). Nothing is tried again.
  */

@@ -1,4 +1,5 @@
 import type { SimulatorContext } from '../../simulator.ts';
+import type { Store } from '../../store.ts';
 import { nextSequence, randomLetters } from './keys.ts';
 
 /** docs.stripe.com/api/webhook_endpoints/object; `secret` is in the answer to the creation alone. */
@@ -30,7 +31,7 @@ const EXPLICIT = new Set(['issuing_authorization.request', 'reporting.report_typ
 export type EndpointBook = ReturnType<typeof endpointBook>;
 
 /** The endpoints with their secrets; they belong to an account and a mode, not to the key that made them. */
-export function endpointBook({ store, secret }: SimulatorContext) {
+export function endpointBook({ store, now, secret }: SimulatorContext) {
   const newSecret = (slot: string) => {
     const made = secret(`whsec_${randomLetters(32)}`);
     store.set(slot, made);
@@ -58,7 +59,7 @@ export function endpointBook({ store, secret }: SimulatorContext) {
     },
 
     remove(id: string): void {
-      for (const part of ['endpoint', 'signing', 'signing-rolled']) store.delete(`${part}/${id}`);
+      for (const part of ['endpoint', 'signing', 'signing-rolled', 'rolled']) store.delete(`${part}/${id}`);
     },
 
     /** Who is told of an event, oldest first. */
@@ -72,14 +73,35 @@ export function endpointBook({ store, secret }: SimulatorContext) {
         .reverse();
     },
 
-    /** What the endpoint's deliveries are signed with now (docs.stripe.com/webhooks#roll-endpoint-secrets). */
+    /** What the endpoint's deliveries are signed with now, the newest first. */
     secrets(id: string): string[] {
       const first = store.get<string>(`signing/${id}`);
-      const rolled = store.get<'both' | 'ended'>('settings.rolled');
+      const rolled = store.get<Rolled>(`rolled/${id}`);
       if (first === undefined) return [];
       if (rolled === undefined) return [first];
       const next = store.get<string>(`signing-rolled/${id}`) ?? newSecret(`signing-rolled/${id}`);
-      return rolled === 'ended' ? [next] : [next, first];
+      return now() < rolled.until ? [next, first] : [next];
     },
   };
+}
+
+interface Rolled {
+  /** When the secret before ends, in milliseconds since 1970. */
+  until: number;
+}
+
+const HOUR = 3_600_000;
+
+/**
+ * Rolls an endpoint's secret in the Dashboard: the one before ends at once, or within the 24 hours that may be chosen,
+ * in which every delivery bears a signature by each (docs.stripe.com/webhooks#roll-endpoint-secrets). The API neither
+ * rolls a secret nor shows one again.
+ */
+export function rollSecret(store: Store, id: string, { now, hours }: { now: number; hours: number }): void {
+  if (store.get(`endpoint/${id}`) === undefined) throw new Error(`no such endpoint: ${id}`);
+  if (!(hours >= 0 && hours <= 24)) throw new Error('a secret ends within 24 hours');
+  const before = store.get<string>(`signing-rolled/${id}`);
+  if (before !== undefined) store.set(`signing/${id}`, before);
+  store.delete(`signing-rolled/${id}`);
+  store.set(`rolled/${id}`, { until: now + hours * HOUR } satisfies Rolled);
 }
