@@ -1,10 +1,12 @@
 import * as z from 'zod';
 import { answerTo, call, isLimited, isOutOfReach, isRedirect, list, reach } from './github-api.ts';
-import type { Access, Answer, Dialogue, Registered } from './provider.ts';
+import { type Access, type Answer, type Dialogue, isOwnAddress, type Registered } from './provider.ts';
 
 const events = ['push', 'pull_request', 'deployment_status'];
 
-const hooks = z.array(z.object({ id: z.number().int(), config: z.object({ url: z.string().optional() }) }));
+const hooks = z.array(
+  z.object({ id: z.number().int(), config: z.object({ url: z.string().optional().default('') }) }),
+);
 const hook = z.object({ id: z.number().int() });
 /** https://docs.github.com/en/webhooks/about-webhooks#limits: it is told by its sentence alone. */
 const isFull = z.object({
@@ -54,13 +56,16 @@ export function* hookOn(
   if (made?.status !== 422) return failureOf(made);
   const listed = yield* answerTo(list(access, `${hooksOfIt}?per_page=100`));
   if (listed?.status !== 200) return failureOf(listed);
-  const ours = hooks.safeParse(listed.json).data?.find((each) => each.config.url === url);
+  const found = hooks.safeParse(listed.json).data ?? [];
+  const ours =
+    found.find(({ config }) => config.url === url) ??
+    found.find(({ config }) => isOwnAddress(config.url, url));
   if (!ours) return { is: isFull.safeParse(made.json).success ? 'full' : 'refused' };
   const adopted = yield* answerTo(call(access, 'PATCH', `${hooksOfIt}/${ours.id}`, wanted));
   return adopted?.status === 200 ? { is: 'stands', id: String(ours.id) } : failureOf(adopted);
 }
 
-/** Takes a hook away; where its id is not known, what stands at our url, but for what is kept. */
+/** Takes a hook away; where its id is not known, what stands at our address, but for what is kept. */
 export function* removeHook(
   access: Access,
   { id, target }: Registered,
@@ -73,7 +78,7 @@ export function* removeHook(
     if (listed?.status !== 200) return listed?.status === 404 ? { is: 'unseen' } : removalOf(listed);
     const found = hooks.safeParse(listed.json).data;
     if (!found) return { is: 'failed' };
-    ids = found.filter((each) => each.config.url === url).map((each) => String(each.id));
+    ids = found.filter(({ config }) => isOwnAddress(config.url, url)).map((each) => String(each.id));
   }
   for (const each of ids) {
     // A repository may have been chosen by two of its names.

@@ -558,3 +558,8 @@ function seconds(value: unknown): number | undefined {
 function text(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
+
+/** Whether something is told at a connection's own address, be it at the host of a PUBLIC_URL that has changed since. */
+export function isOwnAddress(url: string, own: string): boolean {
+  return URL.parse(url)?.pathname === new URL(own).pathname;
+}

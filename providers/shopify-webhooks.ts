@@ -65,14 +65,15 @@ const subscriptions = z.object({
     }),
   }),
 });
-const creation = z.object({
+const change = z.object({
   data: z.object({
-    webhookSubscriptionCreate: z.object({
+    changed: z.object({
       webhookSubscription: z.object({ id: z.string(), topic: z.string() }).nullable(),
       userErrors: z.array(z.object({ message: z.string() })),
     }),
   }),
 });
+
 /** https://shopify.dev/docs/apps/build/webhooks/subscribe/https#step-2-validate-the-origin-of-your-webhook-to-ensure-its-coming-from-shopify */
 function readMac(header: string): WebhookMac | undefined {
   // 32 bytes in base64, in their one spelling.
@@ -121,22 +122,35 @@ export const shopifyWebhooks = {
       ...(meaning !== undefined && { meaning }),
     };
   },
-  *register(access, { url }): Generator<ReturnType<typeof ask>, Registration, Answer> {
+  *register(access, { url, registered: before }): Generator<ReturnType<typeof ask>, Registration, Answer> {
     const listed = yield list(access, url);
     let registered = standingAt(listed, url);
     if (!registered) return failed(listed);
+    const elsewhere = before.filter(({ id }) => !registered?.some((each) => each.id === id));
     let isRaced = false;
     for (const { name } of topics) {
       if (registered.some(({ target }) => target === name)) continue;
-      const answer = yield ask(access, create, { topic: name, subscription: { uri: url, format: 'JSON' } });
-      const made = creation.safeParse(answer.json).data?.data.webhookSubscriptionCreate;
-      const subscription = made?.webhookSubscription;
-      if (subscription) registered.push({ id: subscription.id, target: subscription.topic });
-      else if (isThrottled(answer)) return { limited: undefined };
-      else isRaced ||= made?.userErrors.some(({ message }) => /already been taken/i.test(message)) ?? false;
+      // What stands at a former address moves, and what is gone is made anew.
+      const moving = elsewhere.filter(({ target }) => target === name).map(({ id }) => move(access, id, url));
+      for (const request of [...moving, make(access, name, url)]) {
+        const answer = yield request;
+        const changed = change.safeParse(answer.json).data?.data.changed;
+        const subscription = changed?.webhookSubscription;
+        if (isThrottled(answer)) return { limited: undefined };
+        isRaced ||= changed?.userErrors.some(({ message }) => /already been taken/i.test(message)) ?? false;
+        if (!subscription) continue;
+        registered.push({ id: subscription.id, target: subscription.topic });
+        break;
+      }
     }
     // Somebody else was at it at the same time.
     if (isRaced) registered = standingAt(yield list(access, url), url) ?? registered;
+    // What stands at a former address beside one at ours would be told twice.
+    for (const { id } of elsewhere) {
+      if (registered.some((each) => each.id === id)) continue;
+      const answer = yield remove(access, id);
+      if (isThrottled(answer)) return { limited: undefined };
+    }
     const routes = [`shop:${access.config.shop}`];
     const missing = topics.filter(({ name }) => !registered.some(({ target }) => target === name));
     if (missing.length === 0) return { registered, routes };
@@ -150,11 +164,7 @@ export const shopifyWebhooks = {
   missed: missedChanges,
   *unregister(access, { registered }) {
     for (const { id } of registered) {
-      const answer = yield ask(
-        access,
-        'mutation ($id: ID!) { webhookSubscriptionDelete(id: $id) { deletedWebhookSubscriptionId userErrors { message } } }',
-        { id },
-      );
+      const answer = yield remove(access, id);
       // 401: the app is uninstalled, and its subscriptions went with it.
       if (answer.status === 401) return true;
       if (answer.status !== 200 || isThrottled(answer)) return false;
@@ -163,11 +173,29 @@ export const shopifyWebhooks = {
   },
 } satisfies Webhooks;
 
-const create = `mutation ($topic: WebhookSubscriptionTopic!, $subscription: WebhookSubscriptionInput!) {
-  webhookSubscriptionCreate(topic: $topic, webhookSubscription: $subscription) {
-    webhookSubscription { id topic } userErrors { message }
-  }
-}`;
+function make(access: Access, topic: string, uri: string) {
+  const query = `mutation ($topic: WebhookSubscriptionTopic!, $subscription: WebhookSubscriptionInput!) {
+    changed: webhookSubscriptionCreate(topic: $topic, webhookSubscription: $subscription) {
+      webhookSubscription { id topic } userErrors { message }
+    }
+  }`;
+  return ask(access, query, { topic, subscription: { uri, format: 'JSON' } });
+}
+
+function move(access: Access, id: string, uri: string) {
+  const query = `mutation ($id: ID!, $subscription: WebhookSubscriptionInput!) {
+    changed: webhookSubscriptionUpdate(id: $id, webhookSubscription: $subscription) {
+      webhookSubscription { id topic } userErrors { message }
+    }
+  }`;
+  return ask(access, query, { id, subscription: { uri } });
+}
+
+function remove(access: Access, id: string) {
+  const query =
+    'mutation ($id: ID!) { webhookSubscriptionDelete(id: $id) { deletedWebhookSubscriptionId userErrors { message } } }';
+  return ask(access, query, { id });
+}
 
 function list(access: Access, url: string) {
   const query =

@@ -3,6 +3,7 @@ import {
   type Access,
   type Answer,
   fromHex,
+  isOwnAddress,
   type Registration,
   type WebhookMac,
   type Webhooks,
@@ -47,12 +48,13 @@ export const stripeWebhooks = {
     const listed = yield call(access, 'GET', `${root}?limit=100`);
     const found = endpoints.safeParse(listed.json);
     if (listed.status !== 200 || !found.success) return failed(listed);
-    const ours = found.data.data.filter((each) => each.url === url);
+    const isKnown = (id: string) => registered.some((each) => each.id === id);
+    const ours = found.data.data.filter((each) => isKnown(each.id) || isOwnAddress(each.url, url));
     const known = isSecretKnown ? ours.find((each) => each.id === registered[0]?.id) : undefined;
     // The secret of another one is told to nobody any more.
     for (const other of ours.filter((each) => each !== known))
       yield call(access, 'DELETE', `${root}/${other.id}`);
-    if (known) return adopt(known, yield* enabled(access, known));
+    if (known) return adopt(known, yield* mended(access, known, url));
     const made = yield call(access, 'POST', root, {
       url,
       api_version: apiVersion,
@@ -61,13 +63,14 @@ export const stripeWebhooks = {
     });
     const body = endpoint.safeParse(made.json);
     if (made.status !== 200 || !body.success || body.data.secret === undefined) return failed(made);
-    return { ...adopt(body.data, true), secret: body.data.secret };
+    return { ...adopt(body.data), secret: body.data.secret };
   },
   *unregister(access, { registered, url, kept }) {
     // One may have been made whose id we never heard.
     const listed = yield call(access, 'GET', `${root}?limit=100`);
     if (listed.status === 401) return 'out_of_reach';
-    const found = endpoints.safeParse(listed.json).data?.data.filter((each) => each.url === url) ?? [];
+    const found =
+      endpoints.safeParse(listed.json).data?.data.filter((each) => isOwnAddress(each.url, url)) ?? [];
     const ids = new Set([...registered, ...found].map(({ id }) => id));
     for (const { id } of kept) ids.delete(id);
     for (const id of ids) {
@@ -84,25 +87,25 @@ function wanted(): Record<string, string> {
   return Object.fromEntries([...types.keys()].map((type, at) => [`enabled_events[${at}]`, type]));
 }
 
-/** Whether an endpoint that stands sends what it should, or does now. */
-function* enabled(
+/** Sees to it that an endpoint that stands sends what it should, to where it should; why it does not, if it does not. */
+function* mended(
   access: Access,
-  known: z.infer<typeof endpoint>,
-): Generator<ReturnType<typeof call>, boolean, Answer> {
-  const isComplete = [...types.keys()].every((type) => known.enabled_events.includes(type));
-  if (known.status === 'enabled' && isComplete) return true;
-  const answer = yield call(access, 'POST', `${root}/${known.id}`, { disabled: 'false', ...wanted() });
-  return answer.status === 200;
+  { id, url: before, status, enabled_events: events }: z.infer<typeof endpoint>,
+  url: string,
+): Generator<ReturnType<typeof call>, string | undefined, Answer> {
+  const isOn = status === 'enabled';
+  const isComplete = [...types.keys()].every((type) => events.includes(type));
+  if (isOn && isComplete && before === url) return undefined;
+  // An endpoint keeps its secret wherever it moves.
+  const answer = yield call(access, 'POST', `${root}/${id}`, { url, disabled: 'false', ...wanted() });
+  if (answer.status === 200) return undefined;
+  return isOn
+    ? 'Stripe did not change our webhook. It is tried again.'
+    : 'Stripe has switched our webhook off. Switch it on in the Stripe Dashboard under Developers, Webhooks.';
 }
 
-function adopt({ id, livemode }: z.infer<typeof endpoint>, isEnabled: boolean): Registration {
-  const failed = isEnabled
-    ? {}
-    : {
-        failed:
-          'Stripe has switched our webhook off. Switch it on in the Stripe Dashboard under Developers, Webhooks.',
-      };
-  return { registered: [{ id }], facts: { livemode }, ...failed };
+function adopt({ id, livemode }: z.infer<typeof endpoint>, failed?: string) {
+  return { registered: [{ id }], facts: { livemode }, ...(failed !== undefined && { failed }) };
 }
 
 function failed({ status, json }: Answer): Registration {
