@@ -313,6 +313,10 @@ update webhooks set lease_id = null where check_at = 'infinity' and lease_id is 
 alter table webhooks add column if not exists past_routes text[] not null default '{}';
 -- Up to when all that happened is known to have been told.
 alter table webhooks add column if not exists complete_until timestamptz;
+-- When a delivery last did not fit the secret, as far as that counts, and which version of it; no version once that was
+-- seen to.
+alter table webhooks add column if not exists refused_at timestamptz;
+alter table webhooks add column if not exists refused_version integer;
 create index if not exists webhooks_by_past_route on webhooks using gin (past_routes);
 
 -- Where a tenant's agent takes its events; without a row, where the Worker is told.

@@ -134,15 +134,18 @@ export const repositoryHooks = {
       hasMore: /\brel="next"/.test(answer.headers.get('link') ?? ''),
     };
   },
-  *register(access, { url, secret, isSecretKnown, registered, watched, until }): Dialogue<Registration> {
+  *register(
+    access,
+    { url, secret, isSecretKnown, misfit, registered, watched, until },
+  ): Dialogue<Registration> {
     const isWatched = (each: Registered) => watched.some((target) => isSame(each.target, target));
     const standing = registered.filter((each) => each.id !== '' && isWatched(each));
     const fresh = watched
       .filter((target) => !standing.some((each) => isSame(each.target, target)))
       .map((target) => ({ id: '', target }));
     const leaving = registered.filter((each) => !isWatched(each));
-    // The rest of what the last run had no time for.
-    const isGoingOn = isSecretKnown && registered.some((each) => each.isUnseen);
+    // The rest of what the last run had no time for. Whose secret somebody has changed nobody knows: all have it set again.
+    const isGoingOn = isSecretKnown && !misfit && registered.some((each) => each.isUnseen);
     const due = isGoingOn ? standing.filter((each) => each.isUnseen) : standing;
     const kept = standing.filter((each) => !due.includes(each));
     const report: Report = { refused: [], moved: [], full: [], failed: 0, left: 0, done: 0 };

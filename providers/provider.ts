@@ -384,6 +384,11 @@ export interface WantedWebhooks {
   secret: string;
   /** Whether that is the one that what stands is signed with. */
   isSecretKnown: boolean;
+  /**
+   * Deliveries have not fitted that secret, and none has since. `possible` where nobody can say whether the provider has
+   * sent them: anybody may have.
+   */
+  misfit?: 'certain' | 'possible' | undefined;
   /** What stands already, as far as we know. */
   registered: readonly Registered[];
   /** What its owner has chosen to watch. */
@@ -439,6 +444,8 @@ export type Registration =
       registered: Registered[];
       /** The secret that deliveries are signed with from now on; absent where it is as before. */
       secret?: string;
+      /** What is signed with the secret before still comes. */
+      isFormerInUse?: boolean;
       facts?: Record<string, string | boolean>;
       routes?: string[];
       /** What could not be registered, in a sentence for the connection's owner. */

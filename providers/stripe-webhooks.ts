@@ -5,6 +5,7 @@ import {
   fromHex,
   isOwnAddress,
   type Registration,
+  type WantedWebhooks,
   type WebhookMac,
   type Webhooks,
 } from './provider.ts';
@@ -19,11 +20,19 @@ const endpoint = z.object({
   url: z.string(),
   status: z.string(),
   livemode: z.boolean(),
+  created: z.number(),
   enabled_events: z.array(z.string()),
   secret: z.string().optional(),
 });
 const endpoints = z.object({ data: z.array(endpoint) });
 const refusal = z.object({ error: z.object({ code: z.string().optional(), message: z.string() }) });
+
+/**
+ * Seconds that an endpoint stands beside the one that it takes the place of: as long as what that one was refused takes
+ * to be there for who asks for it, since Stripe tries nothing more for an endpoint that is gone.
+ */
+const HANDOVER = 140;
+const DAY = 86_400;
 
 /** https://docs.stripe.com/webhooks#verify-manually */
 function readMac(header: string): WebhookMac | undefined {
@@ -43,7 +52,7 @@ export const stripeWebhooks = {
   read: readEvent,
   *register(
     access,
-    { url, registered, isSecretKnown },
+    { url, registered, isSecretKnown, misfit },
   ): Generator<ReturnType<typeof call>, Registration, Answer> {
     const listed = yield call(access, 'GET', `${root}?limit=100`);
     const found = endpoints.safeParse(listed.json);
@@ -51,19 +60,19 @@ export const stripeWebhooks = {
     const isKnown = (id: string) => registered.some((each) => each.id === id);
     const ours = found.data.data.filter((each) => isKnown(each.id) || isOwnAddress(each.url, url));
     const known = isSecretKnown ? ours.find((each) => each.id === registered[0]?.id) : undefined;
+    const others = ours.filter((each) => each !== known);
+    const isHandover = known !== undefined && registered.length > 1 && others.length > 0;
+    if (isHandover && ageOf(known) < HANDOVER) {
+      const both = [known, ...others].map(({ id }) => ({ id }));
+      return { ...adopt(known), registered: both, isFormerInUse: true, again: HANDOVER - ageOf(known) };
+    }
     // The secret of another one is told to nobody any more.
-    for (const other of ours.filter((each) => each !== known))
-      yield call(access, 'DELETE', `${root}/${other.id}`);
-    if (known) return adopt(known, yield* mended(access, known, url));
-    const made = yield call(access, 'POST', root, {
-      url,
-      api_version: apiVersion,
-      description: 'Reeve',
-      ...wanted(),
-    });
-    const body = endpoint.safeParse(made.json);
-    if (made.status !== 200 || !body.success || body.data.secret === undefined) return failed(made);
-    return { ...adopt(body.data), secret: body.data.secret };
+    for (const { id } of others) yield call(access, 'DELETE', `${root}/${id}`);
+    // What the former one was refused says nothing of the one in its place.
+    if (known && (isHandover || !isOutworn(known, misfit))) {
+      return adopt(known, yield* mended(access, known, url));
+    }
+    return yield* replaced(access, known, url);
   },
   *unregister(access, { registered, url, kept }) {
     // One may have been made whose id we never heard.
@@ -85,6 +94,36 @@ export const stripeWebhooks = {
 
 function wanted(): Record<string, string> {
   return Object.fromEntries([...types.keys()].map((type, at) => [`enabled_events[${at}]`, type]));
+}
+
+/** Makes an endpoint, since a secret is only to be had with a new one; the one before stands until that is known here. */
+function* replaced(
+  access: Access,
+  former: z.infer<typeof endpoint> | undefined,
+  url: string,
+): Generator<ReturnType<typeof call>, Registration, Answer> {
+  const made = yield call(access, 'POST', root, {
+    url,
+    api_version: apiVersion,
+    description: 'Reeve',
+    ...wanted(),
+  });
+  const body = endpoint.safeParse(made.json);
+  if (made.status !== 200 || !body.success || body.data.secret === undefined) return failed(made);
+  const { secret } = body.data;
+  const { registered, facts } = adopt(body.data);
+  return former
+    ? { registered: [...registered, { id: former.id }], facts, secret, isFormerInUse: true }
+    : { registered, facts, secret };
+}
+
+/** Whether an endpoint is to be replaced: on a mere suspicion, which anybody may raise, once a day at most. */
+function isOutworn(known: z.infer<typeof endpoint>, misfit: WantedWebhooks['misfit']): boolean {
+  return misfit === 'certain' || (misfit === 'possible' && ageOf(known) > DAY);
+}
+
+function ageOf({ created }: z.infer<typeof endpoint>): number {
+  return Math.floor(Date.now() / 1000) - created;
 }
 
 /** Sees to it that an endpoint that stands sends what it should, to where it should; why it does not, if it does not. */

@@ -49,6 +49,7 @@ const exemptions: readonly Exemption[] = [
     ['connections/disconnect.ts', 'ending as'],
     ['connections/row.ts', 'as webhook_status'],
     ['events/claim.ts', 'select c.heard_by from connections c'],
+    ['webhooks/misfit-mark.ts', 'w.refused_version = w.version'],
   ),
   ...exempt(
     IDS,

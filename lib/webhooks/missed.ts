@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
 import { providers } from '../../providers/index.ts';
-import type { Access, Missed, MissedDelivery, Provider, Registered } from '../../providers/provider.ts';
+import type { Access, Gap, Missed, MissedDelivery, Provider, Registered } from '../../providers/provider.ts';
 import { toUtf8 } from '../bytes.ts';
 import { findClient, findProvider } from '../catalog.ts';
 import type { Ear } from '../connections/check-soon.ts';
@@ -17,7 +17,7 @@ import type { Services } from '../services.ts';
 import { readRecipient } from './recipient.ts';
 
 /** What has happened since may be on its way still. */
-const SETTLED_MS = 120_000;
+export const SETTLED_MS = 120_000;
 const ASKING_MS = 40_000;
 const PER_STATEMENT = 200;
 const CHARACTERS_PER_STATEMENT = 2_000_000;
@@ -42,11 +42,9 @@ export async function recoverMissed(
   row: { connection_id: string; account_id: string; registered: readonly Registered[]; since: Date },
   ear: Ear,
 ): Promise<Completeness | undefined> {
-  const ask = provider.webhooks?.missed;
   const gap = { since: row.since, until: settled(), registered: row.registered };
-  if (!ask || gap.until <= gap.since) return undefined;
-  const outlet = outletOf(provider, access.config, services.meter);
-  const missed = await asked(() => resultOf(ask(access, gap), outlet, ASKING_MS, ear.hear));
+  if (gap.until <= gap.since) return undefined;
+  const missed = await askForMissed(services, provider, access, gap, { forMs: ASKING_MS, ear });
   if ('unable' in missed) return undefined;
   for (const part of parts(missed.deliveries)) {
     const ids = await storeMissed(services, provider, row, part);
@@ -56,7 +54,21 @@ export async function recoverMissed(
   return missed;
 }
 
-/** The same for what our apps as a whole are told, once an hour while there is no more. How many apps have asked. */
+/** Asks a connection's provider what it has told us within a gap, as far as it says, and as there is time for. */
+export async function askForMissed(
+  { meter }: Services,
+  provider: Provider,
+  access: Access,
+  gap: Gap,
+  { forMs, ear }: { forMs: number; ear: Ear },
+): Promise<Missed> {
+  const ask = provider.webhooks?.missed;
+  if (!ask) return { unable: true };
+  const outlet = outletOf(provider, access.config, meter);
+  return asked(() => resultOf(ask(access, gap), outlet, forMs, ear.hear));
+}
+
+/** Does what `recoverMissed` does for what our apps as a whole are told, once an hour while there is no more. How many apps have asked. */
 export async function recoverMissedByApps(services: Services): Promise<number> {
   let count = 0;
   for (const { id } of providers) {

@@ -119,9 +119,11 @@ async function verify(
   if (known && (await isSigned(signature, header, bytes, { keys: known.keys, now }))) return;
   // Unknown here, or changed since.
   beforeAsking();
-  const read = await readRecipient(services, provider.id, connectionId);
+  const read = await readRecipient(services, provider.id, connectionId, known?.version);
   if (!read) throw notFound();
-  if (!(await isSigned(signature, header, bytes, { keys: read.keys, now }))) throw badSignature();
+  if (await isSigned(signature, header, bytes, { keys: read.keys, now })) return;
+  if (read.version !== known?.version) await readRecipient(services, provider.id, connectionId, read.version);
+  throw badSignature();
 }
 
 export function badSignature(): Problem {

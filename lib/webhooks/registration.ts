@@ -1,26 +1,23 @@
 import { sql } from 'kysely';
-import { v7 as uuidv7 } from 'uuid';
-import type { Access, Config, Provider, Registered, Registration } from '../../providers/provider.ts';
+import type { Access, Provider, Registered, Registration, WantedWebhooks } from '../../providers/provider.ts';
 import { randomBytes, toBase64url } from '../bytes.ts';
 import { findClient, findProvider } from '../catalog.ts';
 import { checkSoon, type Ear, newEar } from '../connections/check-soon.ts';
-import { isLiving } from '../connections/living.ts';
 import type { ConnectionRow } from '../connections/row.ts';
-import { openCredential, openKey, type SealedRow } from '../connections/sealed.ts';
-import { dataKeyColumns } from '../connections/snapshot.ts';
+import { openCredential, openKey } from '../connections/sealed.ts';
 import { isStillOwned } from '../connections/still-owned.ts';
 import { resultOf } from '../dialogue.ts';
 import { seal } from '../envelope.ts';
 import { OutboundError, outletOf } from '../outbound.ts';
 import { Problem } from '../problem.ts';
 import type { Services } from '../services.ts';
+import { type Claimed, claim, LEASE_SECONDS, sealedSecret } from './claim.ts';
 import { dueAtOnce } from './due.ts';
-import { type Completeness, recoverMissed } from './missed.ts';
-import { openSecret, type SealedSecret, secretBinding } from './secrets.ts';
+import { misfitOf } from './misfit.ts';
+import { type Completeness, recoverMissed, SETTLED_MS } from './missed.ts';
+import { openSecrets, secretBinding, textOf } from './secrets.ts';
 import { webhookUrl } from './url.ts';
 
-/** As long as registering and asking for what was missed may take. */
-const LEASE_SECONDS = 90;
 /** In which registering begins something new, and by when it has ended. */
 const REGISTERING = { beginMs: 25_000, endMs: 40_000 };
 const REGISTERING_WAITED_FOR = { beginMs: 12_000, endMs: 20_000 };
@@ -29,25 +26,9 @@ const FIRST_RETRY = 300;
 const LAST_RETRY = 6 * 3_600;
 /** While there is more to be asked for. */
 const SOON = 60;
+/** Until what was refused before a secret was mended can be asked for. */
+const SETTLED = SETTLED_MS / 1_000 + 30;
 const HOUR_MS = 3_600_000;
-
-/** A connection's webhooks, and what they are looked after with. */
-interface Claimed extends SealedRow {
-  account_id: string;
-  config: Config;
-  registered: Registered[];
-  watched: string[];
-  secret: Uint8Array | null;
-  secret_key_id: string | null;
-  secret_key_generation: number;
-  secret_key_kms_key_id: string;
-  secret_key_wrapped: Uint8Array;
-  secret_version: number;
-  failures: number;
-  /** Up to when all that happened is known. */
-  complete_until: Date | null;
-  lease_id: string;
-}
 
 /** How a connection's webhooks stand. */
 export interface Outcome {
@@ -76,18 +57,19 @@ export async function lookAfter(
   try {
     const access = await accessOf(services, provider, row);
     const time = isWaitedFor ? REGISTERING_WAITED_FOR : REGISTERING;
+    const misfit = access && (await misfitOf(services, provider, access, row, { isWaitedFor, ear }));
     const registration = access
-      ? await register(services, provider, row, { access, ...time, ear })
+      ? await register(services, provider, row, { access, misfit, ...time, ear })
       : { registered: [] };
     const isOurs = await isStillOwned(services, connectionId, claimedAt);
     const completeness = isOurs
       ? await complete(services, provider, row, { access, registration, isWaitedFor, ear })
       : undefined;
-    return await write(services, provider, row, registration, completeness);
+    return await write(services, provider, row, registration, { completeness, misfit });
   } catch (error) {
     if (!(error instanceof Problem || error instanceof OutboundError)) throw error;
     const failed = `${provider.name} could not be told where to send what happens. It is tried again.`;
-    return write(services, provider, row, { failed }, undefined);
+    return write(services, provider, row, { failed }, {});
   } finally {
     if (ear.hasHeardRefusal()) await checkSoon(services, connectionId).catch(() => undefined);
   }
@@ -191,64 +173,38 @@ async function leaveToOthers(
     from forgotten where webhooks.connection_id = forgotten.connection_id`);
 }
 
-async function claim({ postgres }: Services, connectionId: string): Promise<Claimed | undefined> {
-  const leaseId = uuidv7();
-  const [row] = await postgres.rows(sql<Claimed>`
-    with claimed as (
-      update webhooks w set lease_id = ${leaseId}::uuid,
-        check_at = now() + make_interval(secs => ${LEASE_SECONDS}),
-        -- What is about to be made is known of before.
-        registered = w.registered || (
-          select coalesce(jsonb_agg(jsonb_build_object('id', '', 'target', name)), '[]') from unnest(w.watched) as name
-          where not exists (
-            select from jsonb_array_elements(w.registered) as r (known) where lower(r.known ->> 'target') = lower(name)
-          )
-        )
-      from connections c
-      where w.connection_id = ${connectionId}::uuid and c.id = w.connection_id and w.check_at <= now()
-        and ${isLiving('c')} and c.credential is not null
-      returning w.*
-    )
-    select c.id as connection_id, c.user_id, c.brand_id, c.tenant_id, c.provider, c.version, c.credential, c.refresh_token,
-      c.account_id, c.config, w.registered, w.watched, w.secret, w.version as secret_version, w.failures, w.complete_until,
-      w.lease_id,
-      s.id as secret_key_id, s.generation as secret_key_generation, s.kms_key_id as secret_key_kms_key_id,
-      s.wrapped as secret_key_wrapped, ${dataKeyColumns}
-    from (
-      select * from claimed
-      union all
-      -- What an earlier run of this very statement has taken, when its answer was lost.
-      select * from webhooks where connection_id = ${connectionId}::uuid and lease_id = ${leaseId}::uuid
-    ) w
-    join connections c on c.id = w.connection_id and ${isLiving('c')} and c.credential is not null
-    left join data_keys k on k.id = c.data_key_id left join data_keys s on s.id = w.data_key_id
-    limit 1`);
-  return row;
-}
-
 async function register(
   services: Services,
   provider: Provider,
   row: Claimed,
-  { access, beginMs, endMs, ear }: { access: Access; beginMs: number; endMs: number; ear: Ear },
+  {
+    access,
+    misfit,
+    beginMs,
+    endMs,
+    ear,
+  }: { access: Access; misfit: WantedWebhooks['misfit']; beginMs: number; endMs: number; ear: Ear },
 ): Promise<Registration> {
   const { webhooks } = provider;
   if (!webhooks) return { registered: [] };
   const sealed = sealedSecret(row);
-  const known = sealed && (await openSecret(services, sealed));
+  const [known, former] = sealed ? await openSecrets(services, sealed) : [];
   const wanted = {
     url: webhookUrl(services, provider, row.connection_id),
     secret: known ?? (await newSecret(services, provider, row)),
     isSecretKnown: known !== undefined,
+    misfit,
     registered: row.registered,
     watched: row.watched,
     until: Date.now() + beginMs,
   };
   const outlet = outletOf(provider, access.config, services.meter);
   const result = await resultOf(webhooks.register(access, wanted), outlet, endMs, ear.hear);
-  return 'secret' in result && result.secret === wanted.secret
-    ? ({ ...result, secret: undefined } as Registration)
-    : result;
+  if (!('registered' in result)) return result;
+  const { secret = wanted.secret, isFormerInUse = false, ...rest } = result;
+  const before = secret === wanted.secret ? former : known;
+  const text = textOf(secret, isFormerInUse ? before : undefined);
+  return text === textOf(wanted.secret, former) ? rest : { ...rest, secret: text };
 }
 
 /**
@@ -268,26 +224,12 @@ async function newSecret(services: Services, provider: Provider, row: Claimed): 
   return secret;
 }
 
-function sealedSecret(row: Claimed): SealedSecret | undefined {
-  if (row.secret === null) return undefined;
-  return {
-    ...row,
-    secret: row.secret,
-    version: row.secret_version,
-    key_id: row.secret_key_id,
-    key_tenant_id: row.tenant_id,
-    key_generation: row.secret_key_generation,
-    key_kms_key_id: row.secret_key_kms_key_id,
-    key_wrapped: row.secret_key_wrapped,
-  };
-}
-
 async function write(
   services: Services,
   provider: Provider,
   row: Claimed,
   outcome: Registration,
-  completeness: Completeness | undefined,
+  { completeness, misfit }: { completeness?: Completeness | undefined; misfit?: WantedWebhooks['misfit'] },
 ): Promise<Outcome> {
   const made = 'registered' in outcome ? outcome : undefined;
   const error = 'failed' in outcome ? (outcome.failed ?? null) : null;
@@ -300,7 +242,9 @@ async function write(
   const usual = isWell
     ? completeness?.hasMore
       ? SOON
-      : (provider.webhooks?.everySeconds ?? DAY) * (0.8 + Math.random() / 5)
+      : misfit === 'certain'
+        ? SETTLED
+        : (provider.webhooks?.everySeconds ?? DAY) * (0.8 + Math.random() / 5)
     : isLimited
       ? (outcome.limited ?? FIRST_RETRY)
       : backoff * (0.5 + Math.random() / 2);
@@ -330,6 +274,10 @@ async function write(
         when ${hasAny} then coalesce(${completeness?.until ?? null}::timestamptz, complete_until, now())
         else complete_until end,
       version = case when ${secret !== null} then ${version}::integer else version end,
+      -- Where nobody can say yet whether the secret fits that stays in mind, and what has not fitted it since.
+      refused_version = case
+        when ${made !== undefined && misfit !== 'possible'} and refused_at <= check_at - make_interval(secs => ${LEASE_SECONDS})
+        then null else refused_version end,
       -- What has changed since the lease was taken is done at once.
       check_at = case when updated_at > check_at - make_interval(secs => ${LEASE_SECONDS}) then now()
         else now() + make_interval(secs => ${wait}) end,

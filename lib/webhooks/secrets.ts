@@ -41,6 +41,17 @@ export function secretBinding(row: Omit<SealedSecret, 'secret' | keyof DataKeyCo
   return bindingOf({ ...row, config: {} }, 'webhook_secret');
 }
 
+/** What is sealed of a secret: the one before stands behind it while that is still in use. Neither holds a line break. */
+export function textOf(secret: string, former: string | undefined): string {
+  return former === undefined ? secret : `${secret}\n${former}`;
+}
+
+/** A webhook's secret, and the one before while that is still in use. As `openSecret`. */
+export async function openSecrets(services: Services, row: SealedSecret): Promise<[string, string?]> {
+  const [secret = '', former] = (await openSecret(services, row)).split('\n');
+  return former === undefined ? [secret] : [secret, former];
+}
+
 /** Opens a webhook's secret: at most one call to KMS. Throws `unavailable`. */
 export async function openSecret({ kms }: Services, row: SealedSecret): Promise<string> {
   const wrapped = toDataKey(row);

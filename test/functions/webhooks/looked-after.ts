@@ -30,11 +30,23 @@ export async function rowOf(world: TestWorld, id: string): Promise<WebhooksRow> 
   return row as unknown as WebhooksRow;
 }
 
+/** Whether a connection's webhooks are due to be looked after. */
+export async function isDue(world: TestWorld, id: string): Promise<boolean> {
+  const due = 'select from webhooks where connection_id = $1 and check_at <= now()';
+  return (await sql(world, due, [id])).length > 0;
+}
+
 /** Makes a connection's webhooks due, fires the cron, and gives the row once they were looked after. */
 export async function lookedAfter(world: TestWorld, id: string): Promise<WebhooksRow> {
   await sql(world, `update webhooks set check_at = now() - interval '1 second' where connection_id = $1`, [
     id,
   ]);
+  return lookedAfterByItself(world, id);
+}
+
+/** The same for one that must be due already. */
+export async function lookedAfterByItself(world: TestWorld, id: string): Promise<WebhooksRow> {
+  expect(await isDue(world, id), 'whether it is due').toBe(true);
   await fireCron(world, 'webhooks');
   return until(async () => {
     const done = 'select * from webhooks where connection_id = $1 and lease_id is null and check_at > now()';
