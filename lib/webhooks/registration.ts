@@ -39,8 +39,8 @@ export interface Outcome {
 
 /**
  * Sees to it that a connection's provider tells us what happens there, and asks for what it has told in vain: two
- * statements, what the provider takes, and a statement for each 200 events that were missed. Undefined where it is not
- * due, or somebody is at it. Never throws for the outside: what did not work stands in the row, and is tried again.
+ * statements, what the provider takes, and a statement for each 200 events that were missed; one more, and what the
+ * provider takes to be asked, where deliveries do not fit the secret. Undefined where it is not due, or somebody is at it. Never throws for the outside: what did not work stands in the row, and is tried again.
  * Where somebody waits (`isWaitedFor`), what was missed is asked for later.
  */
 export async function lookAfter(
