@@ -100,11 +100,11 @@ function read({ headers: given, json }: WebhookDelivery): Told | undefined {
 function routeOf(
   topic: string,
   { repository: within, installation, sender, action }: z.infer<typeof times>,
-): Pick<Told, 'route' | 'meaning'> {
+): Pick<Told, 'route' | 'within' | 'meaning'> {
   if (topic === 'github_app_authorization' && sender) return { route: `user:${sender.id}`, meaning: 'ended' };
   if (!installation) return {};
   // An installation reaches repositories that not everybody who sees it may see.
-  if (within) return { route: `repository:${within.id}` };
+  if (within) return { route: `repository:${within.id}`, within: `installation:${installation.id}` };
   // Of a new one nobody knows yet but who has made it.
   const isNew = topic === 'installation' && action === 'created' && sender;
   const route = isNew ? `user:${sender.id}` : `installation:${installation.id}`;

@@ -370,6 +370,8 @@ export interface Told {
   account?: string;
   /** Of deliveries to the app as a whole: whose connections it is for. */
   route?: string;
+  /** By which route those are found who may come to be known under that one: it may have been made just now. */
+  within?: string;
   /** What it means for the connections themselves: their access may have ended, or changed. */
   meaning?: 'ended' | 'changed' | 'forget_customer' | 'forget_account' | 'customer_asks';
 }

@@ -15,6 +15,7 @@ import { sweep } from '../../lib/sweep.ts';
 import { dueWebhooks, noticeAbsence } from '../../lib/webhooks/due.ts';
 import { recoverMissedByApps } from '../../lib/webhooks/missed.ts';
 import { unspillDeliveries } from '../../lib/webhooks/spill.ts';
+import { routeUnrouted } from '../../lib/webhooks/unrouted.ts';
 
 /** Revocations handed to the queue at one firing; the rest is due at the next. */
 const REVOCATIONS_PER_FIRING = 1_000;
@@ -49,6 +50,7 @@ const jobs: Record<string, (services: Services, firing: Firing) => Promise<Recor
     return { queued: due.length };
   },
   deliveries: unspillDeliveries,
+  unrouted: routeUnrouted,
   waiting: async (services) => ({ woken: await wakeWaiting(services, WOKEN_PER_FIRING) }),
   events: async (services) => {
     const due = await dueEvents(services, EVENTS_PER_FIRING);

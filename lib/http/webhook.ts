@@ -9,6 +9,7 @@ import { Room } from '../webhooks/large-bodies.ts';
 import { type Received, readDelivery } from '../webhooks/receive.ts';
 import { spillDelivery } from '../webhooks/spill.ts';
 import { store, storeForAll } from '../webhooks/store.ts';
+import { keepUnrouted } from '../webhooks/unrouted.ts';
 import type { AppEnv } from './app.ts';
 import { type Endpoint, endpoint } from './endpoint.ts';
 import { clientAddress, refuseSpent, spend } from './rate-limit.ts';
@@ -57,9 +58,12 @@ export function appWebhook(providerId: string): Endpoint {
       problems,
     },
     (c) =>
-      receive(c, providerId, undefined, (services, received, provider) =>
-        storeForAll(services, provider, received),
-      ),
+      receive(c, providerId, undefined, async (services, received, provider) => {
+        const ids = await storeForAll(services, provider, received);
+        if (!ids)
+          c.set('logged', { ...c.get('logged'), stored: await keepUnrouted(services, provider, received) });
+        return ids ?? [];
+      }),
   );
 }
 

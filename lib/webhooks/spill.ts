@@ -8,6 +8,7 @@ import { sendEvents } from '../queue.ts';
 import type { Services } from '../services.ts';
 import { openParked, type Parked, sealParked } from './parked.ts';
 import { store, storeForAll } from './store.ts';
+import { keepUnrouted } from './unrouted.ts';
 
 const PREFIX = 'delivery:';
 /** Of those that are nobody's fault but their own: nobody waits behind them. */
@@ -118,8 +119,9 @@ async function storeParked(
       connectionId === undefined
         ? await storeForAll(services, provider, received)
         : await store(services, provider, connectionId, received);
+    if (!ids) await keepUnrouted(services, provider, received);
     // What the queue does not take the cron finds.
-    if (ids.length > 0) await sendEvents(services, ids).catch(() => undefined);
+    if (ids && ids.length > 0) await sendEvents(services, ids).catch(() => undefined);
   } catch (error) {
     const isRefused =
       error instanceof Problem && (error.code === 'not_found' || error.code === 'invalid_signature');

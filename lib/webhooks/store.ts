@@ -67,16 +67,17 @@ async function storeWith(
 }
 
 /**
- * The same for a delivery to the app as a whole: for every connection that it is for, which may be none. One payload a
- * tenant: what a tenant whose keys are gone is told has none. Two statements, and one for each part of what has several.
+ * The same for a delivery to the app as a whole: for every connection that it is for. Undefined where none is known to be.
+ * One payload a tenant: what a tenant whose keys are gone is told has none. Two statements, and one for each part of what
+ * has several.
  */
 export async function storeForAll(
   services: Services,
   provider: Provider,
   received: Received,
-): Promise<string[]> {
+): Promise<string[] | undefined> {
   const { told, hash } = received;
-  if (told.route === undefined) return [];
+  if (told.route === undefined) return undefined;
   const isLasting = told.meaning?.startsWith('forget') || told.meaning === 'customer_asks';
   const targets = isLasting ? everConnected(provider, told) : connected(provider, told);
   const tenants = await services.postgres.rows(sql<{ tenant_id: string } & KeyColumns<'key'>>`
@@ -84,7 +85,7 @@ export async function storeForAll(
     left join lateral (
       select * from data_keys d where d.tenant_id = t.tenant_id order by d.generation desc limit 1
     ) k on true`);
-  if (tenants.length === 0) return [];
+  if (tenants.length === 0) return undefined;
   const payloads: Payload[] = [];
   for (const row of tenants) {
     const dataKey = keyOf(row, 'key');
