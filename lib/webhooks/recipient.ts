@@ -19,6 +19,8 @@ export interface Recipient extends Sealing {
   keys: CryptoKey[];
   /** Of its own secret, where it has one. */
   version?: number;
+  /** Milliseconds since 1970. */
+  readAt: number;
 }
 
 /** A secret that was changed is known for as long as the one before is still tried. */
@@ -65,6 +67,7 @@ export async function readRecipient(
     dataKey,
     keys: own ?? [],
     ...(own && { version: row.version }),
+    readAt: Date.now(),
   };
   cache.set(connectionId, { recipient, until: Date.now() + MAX_AGE_MS });
   return recipient;

@@ -4,6 +4,7 @@ import { signShopify } from '../world/providers/shopify/signature.ts';
 import { signStripe } from '../world/providers/stripe/signature.ts';
 import { Client, type Reply } from './client.ts';
 import { saidBy } from './payloads.ts';
+import { personalData } from './personal.ts';
 import { sql } from './sql.ts';
 import type { Target } from './targets.ts';
 import { until } from './trips.ts';
@@ -28,10 +29,16 @@ export function something({ provider }: Target, more: Partial<Delivery> = {}): D
   const id = randomUUID();
   const sha = () => randomBytes(20).toString('hex');
   const repository = { id: 1296269, full_name: 'octocat/Hello-World' };
+  const pusher = personalData();
   const bodies = {
-    stripe: stripeEvent('invoice.created'),
-    shopify: JSON.stringify({ id: randomBytes(5).readUIntBE(0, 5), title: 'Tea', note: id }),
-    github: JSON.stringify({ ref: 'refs/heads/main', before: sha(), after: sha(), repository }),
+    stripe: stripeEvent('invoice.created', { data: { object: { customer_email: pusher.email } } }),
+    shopify: JSON.stringify({
+      id: randomBytes(5).readUIntBE(0, 5),
+      title: 'Tea',
+      note: id,
+      customer: pusher,
+    }),
+    github: JSON.stringify({ ref: 'refs/heads/main', before: sha(), after: sha(), repository, pusher }),
   };
   const events = { stripe: 'invoice.created', shopify: 'products/update', github: 'push' };
   return { body: bodies[provider], event: events[provider], id, ...more };
