@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import { toHex } from '../bytes.ts';
+import { unavailable } from '../problem.ts';
 import type { Services } from '../services.ts';
 import type { Payload } from './payload.ts';
 
@@ -12,12 +13,13 @@ export interface FirstParts {
 
 /**
  * Makes payloads ready to be written with the events that say so: those of one part go with these in one statement, the
- * parts of larger ones are written now, one by one.
+ * parts of larger ones are written now, one by one. Throws `unavailable` where that takes longer than some seconds.
  */
 export async function firstParts(services: Services, payloads: readonly Payload[]): Promise<FirstParts> {
   const sealed: (Uint8Array | null)[] = [];
+  const end = Date.now() + WRITING_MS;
   for (const payload of payloads) {
-    if (payload.parts > 1) await writeParts(services, payload);
+    if (payload.parts > 1) await writeParts(services, payload, end);
     sealed.push(payload.parts > 1 ? null : await payload.seal(0));
   }
   return { payloads, sealed };
@@ -33,12 +35,22 @@ export function givenPayloads({ payloads, sealed }: FirstParts): RawBuilder<unkn
     )`;
 }
 
-async function writeParts({ postgres }: Services, payload: Payload): Promise<void> {
+/** Who sends what is large waits for some seconds, and sends it again where it comes to nothing. */
+const WRITING_MS = 3_500;
+
+/** Those that stand from before are not written again: who comes back goes on where it was. Throws `unavailable`. */
+async function writeParts({ postgres }: Services, payload: Payload, end: number): Promise<void> {
+  const standing = await postgres.rows(sql<{ part: number }>`
+    update payloads set written_at = now()
+    where id = ${payload.id}::uuid and data_key_id = ${payload.dataKeyId}::uuid returning part`);
+  const known = new Set(standing.map(({ part }) => part));
   for (let part = 0; part < payload.parts; part += 1) {
+    if (known.has(part)) continue;
+    if (Date.now() > end) throw unavailable(`payload ${payload.id}: too large to be written in time`, 60);
     const sealed = await payload.seal(part);
     await postgres.rows(sql`
       insert into payloads (id, part, tenant_id, data_key_id, sealed)
       values (${payload.id}::uuid, ${part}, ${payload.tenantId}::uuid, ${payload.dataKeyId}::uuid, ${sealed}::bytea)
-      on conflict (id, part) do update set written_at = now()`);
+      on conflict (id, part) do update set data_key_id = excluded.data_key_id, sealed = excluded.sealed, written_at = now()`);
   }
 }
