@@ -19,7 +19,7 @@ export async function poison(
 
   world.agent.fail('error', isPoison);
   await postAll(world.url, [orderAt(POISON)]);
-  await attempted(world, 1);
+  const poisonId = await attempted(world, 1);
   let sent = 0;
   for (let attempts = 2; attempts <= ATTEMPTS + 2; attempts += 1) {
     world.agent.fail(hangs && attempts % HANGS_EVERY === 0 ? 'hang' : 'error', isPoison);
@@ -38,10 +38,10 @@ export async function poison(
   await quiet(world);
 
   const rows = await world.sql(
-    `select id, status, attempts, data::jsonb ->> 'id' as number,
+    `select id, status, attempts,
        extract(epoch from delivered_at - received_at)::float8 as delay from events`,
   );
-  const dead = rows.find(({ number }) => number === String(POISON));
+  const dead = rows.find(({ id }) => id === poisonId);
   const told = world.agent.attempts.get(String(dead?.id));
   const delays = rows.filter(({ status }) => status === 'delivered').map(({ delay }) => Number(delay));
   const longest = Math.max(...delays);
@@ -57,13 +57,13 @@ export async function poison(
   ];
 }
 
-/** Waits until an attempt at the poison has failed, and that is written. */
-async function attempted(world: StagedWorld, attempts: number): Promise<void> {
+/** Waits until an attempt at the poison, which was there first, has failed, and that is written; its id. */
+async function attempted(world: StagedWorld, attempts: number): Promise<unknown> {
   for (const end = Date.now() + 20_000; Date.now() < end; ) {
-    const [row] = await world.sql(`select attempts, lease_id from events where data::jsonb ->> 'id' = $1`, [
-      String(POISON),
-    ]);
-    if (Number(row?.attempts) >= attempts && row?.lease_id === null) return;
+    const [row] = await world.sql(
+      'select id, attempts, lease_id from events where topic is not null order by id limit 1',
+    );
+    if (Number(row?.attempts) >= attempts && row?.lease_id === null) return row?.id;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   throw new Error(`attempt ${attempts} did not come to an end`);
