@@ -83,19 +83,23 @@ export async function claim(
       ) as told
       from (select distinct due.lane from due join lanes l on l.id = due.lane and l.url = due.url where l.share is not null) d
     ),
-    placed as (
+    in_lanes as (
       select due.*, l.share is not null as is_slow, l.gone_at, l.closed_until,
-        l.share is not null and (
-          row_number() over (partition by due.lane order by due.received_at, due.id) > l.share - coalesce(u.told, 0)
-          or row_number() over (partition by l.share is not null order by due.received_at, due.id) > ${SLOW_AT_ONCE}
-        ) as is_held,
-        case when ${isLarge} then row_number() over (partition by is_large order by due.received_at, due.id) > 1
-          else sum(due.payload_bytes) over (
-            partition by is_large order by l.share is not null, due.received_at, due.id
-          ) > ${MOST_BYTES} end as is_too_much
-        -- What is said to ourselves waits for no agent.
+        l.share is not null and row_number() over (
+          partition by due.lane, due.type = '' order by due.received_at, due.id
+        ) > l.share - coalesce(u.told, 0) as is_held
+      -- What is said to ourselves waits for no agent.
       from due left join lanes l on l.id = due.lane and l.url = due.url and due.type <> ''
       left join under_way u on u.lane = due.lane
+    ),
+    placed as (
+      select *,
+        is_slow and row_number() over (partition by is_slow, is_held order by received_at, id) > ${SLOW_AT_ONCE}
+        or case when ${isLarge} then row_number() over (partition by is_large, is_held order by received_at, id) > 1
+          else sum(payload_bytes) over (
+            partition by is_large, is_held order by is_slow, received_at, id
+          ) > ${MOST_BYTES} end as is_too_much
+      from in_lanes
     ),
     put_off as (
       update events e set

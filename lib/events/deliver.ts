@@ -45,7 +45,7 @@ export async function deliver(
   const work = async () => {
     for (let row = rows.shift(); row; row = rows.shift()) {
       const isFresh = Date.now() - claimedAt < FRESH_MS;
-      const { outcome, isOverdue } = isFresh ? begin(services, row) : at(goOn(services, row));
+      const { outcome, isOverdue } = isFresh ? begin(services, row) : at(goOn(services, [row]));
       const first = await Promise.race([outcome, isOverdue]);
       if (first !== undefined) {
         count(counts, first);
@@ -59,7 +59,8 @@ export async function deliver(
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
   // All connections are taken by those that are late.
-  for (const row of rows) count(counts, await goOn(services, row).catch(() => 'failed'));
+  if (rows.length > 0) await goOn(services, rows).catch(() => undefined);
+  for (const _ of rows) count(counts, 'goes_on');
   await sendLeft(services, left);
   return { counts, late: late.length > 0 ? Promise.all(late).then(() => lateCounts) : undefined };
 }
@@ -119,7 +120,7 @@ async function deliverOne(services: Services, row: Claimed, onSent: () => void):
   try {
     if (row.meaning !== null) {
       const meant = { ...row, data: await openSmall(services, row) };
-      if (!(await act(services, meant))) return await goOn(services, row);
+      if (!(await act(services, meant))) return await goOn(services, [row]);
     }
     if (row.type === '' || !row.may_be_told) return await settle(services, row, 'kept');
     const agent = await findAgent(services, row);
@@ -127,7 +128,7 @@ async function deliverOne(services: Services, row: Claimed, onSent: () => void):
     return await tellOne(services, row, agent, onSent);
   } catch (error) {
     // It is told of once more: as of what is not there any more.
-    if (error instanceof PayloadGone) return goOn(services, row).catch(() => 'failed');
+    if (error instanceof PayloadGone) return goOn(services, [row]).catch(() => 'failed');
     const reason = error instanceof Problem ? (error.reason ?? error.code) : 'internal_error';
     if (!(error instanceof Problem)) {
       const about = { event_id: row.id, provider_id: row.provider, connection_id: row.connection_id };
@@ -232,12 +233,13 @@ function died({ id, type, connection_id }: Claimed, reason: string | null): 'dea
   return 'dead';
 }
 
-/** What is under way, or has not been begun, is no failure. */
-async function goOn(services: Services, row: Claimed): Promise<string> {
+/** What is under way, or has not been begun, is no failure. They were claimed together. */
+async function goOn(services: Services, rows: readonly Claimed[]): Promise<string> {
   await services.postgres.rows(sql`
     update events set attempts = attempts - 1, lease_id = null, lane = null, next_attempt_at = now()
-    where id = ${row.id}::uuid and lease_id = ${row.lease_id}::uuid and status = 'pending'`);
-  await sendLeft(services, [row]);
+    where id = any (${rows.map(({ id }) => id)}::uuid[]) and lease_id = ${rows[0]?.lease_id ?? null}::uuid
+      and status = 'pending'`);
+  await sendLeft(services, rows);
   return 'goes_on';
 }
 

@@ -20,7 +20,7 @@ const SLOW = { first: 8, least: 2, most: 64 };
 /** Of slow agents' events that one invocation tells at once, so that others' have the rest of its connections. */
 export const SLOW_AT_ONCE = 2;
 /** Seconds after which who waits for others of its lane is looked at, should these have vanished. */
-export const HELD_SECONDS = 300;
+export const HELD_SECONDS = 120;
 
 /** An agent's state, as a statement is to set it; absent is left as it is. */
 interface LaneChange {
@@ -69,12 +69,14 @@ export function laneTables(lane: Lane, news: LaneNews | undefined): RawBuilder<u
 }
 
 function changeBy(lane: Lane, news: LaneNews): RawBuilder<unknown> {
-  if (typeof news === 'object') return change(lane, { closedSeconds: news.pause });
+  const halved = sql<number>`greatest(${SLOW.least}, coalesce(l.share, ${SLOW.first}) / 2)`;
+  // Once it is open again it is not told everything at once.
+  if (typeof news === 'object') return change(lane, { closedSeconds: news.pause, share: halved });
   switch (news) {
     case 'gone':
       return change(lane, { isGone: true });
     case 'hangs':
-      return change(lane, { share: sql`greatest(${SLOW.least}, coalesce(l.share, ${SLOW.first}) / 2)` });
+      return change(lane, { share: halved });
     case 'slow':
       return change(lane, { share: sql`coalesce(l.share, ${SLOW.first})` });
     case 'fast':
