@@ -17,7 +17,8 @@ export interface FirstParts {
  */
 export async function firstParts(services: Services, payloads: readonly Payload[]): Promise<FirstParts> {
   const sealed: (Uint8Array | null)[] = [];
-  const end = Date.now() + WRITING_MS;
+  const largest = Math.max(0, ...payloads.map(({ bytes }) => bytes));
+  const end = Date.now() + WRITING_MS + largest / BYTES_PER_MS;
   for (const payload of payloads) {
     if (payload.parts > 1) await writeParts(services, payload, end);
     sealed.push(payload.parts > 1 ? null : await payload.seal(0));
@@ -35,8 +36,9 @@ export function givenPayloads({ payloads, sealed }: FirstParts): RawBuilder<unkn
     )`;
 }
 
-/** Who sends what is large waits for some seconds, and sends it again where it comes to nothing. */
-const WRITING_MS = 3_500;
+/** Who sends what is large waits for some seconds, the longer the larger it may be, and sends it again where it comes to nothing. */
+const WRITING_MS = 1_500;
+const BYTES_PER_MS = 5_000;
 
 /** Those that stand from before are not written again: who comes back goes on where it was. Throws `unavailable`. */
 async function writeParts({ postgres }: Services, payload: Payload, end: number): Promise<void> {
