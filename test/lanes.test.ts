@@ -123,7 +123,11 @@ test('the Worker’s own agent says 410, and is told again at its address once t
 test('Retry-After is not heard: an agent that asks for two minutes is asked again in ten seconds', async () => {
   const limited = await withAgent({ retryAfter: 120 });
   await happens(limited);
-  await until(async () => (await world.sql('select closed_until from lanes where closed_until is not null'))[0]?.closed_until || undefined);
+  await until(
+    async () =>
+      (await world.sql('select closed_until from lanes where closed_until is not null'))[0]?.closed_until ||
+      undefined,
+  );
   for (let at = 0; at < 3; at += 1) await happens(limited);
   await expect
     .poll(async () => (await standing(limited)).every(({ seconds }) => Number(seconds) > 100))

@@ -16,7 +16,7 @@ export interface Lane {
 }
 
 /** How many a slow agent is told at once: at first, at least, and at most, from where on it is slow no more. */
-const SLOW = { first: 8, least: 2, most: 64 };
+export const SLOW = { first: 8, least: 2, most: 64 };
 /** Of slow agents' events that one invocation tells at once, so that others' have the rest of its connections. */
 export const SLOW_AT_ONCE = 2;
 /** Seconds after which who waits for others of its lane is looked at, should these have vanished. */

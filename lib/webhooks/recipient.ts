@@ -19,8 +19,6 @@ export interface Recipient extends Sealing {
   keys: CryptoKey[];
   /** Of its own secret, where it has one. */
   version?: number;
-  /** Milliseconds since 1970. */
-  readAt: number;
 }
 
 /** A secret that was changed is known for as long as the one before is still tried. */
@@ -67,7 +65,6 @@ export async function readRecipient(
     dataKey,
     keys: own ?? [],
     ...(own && { version: row.version }),
-    readAt: Date.now(),
   };
   cache.set(connectionId, { recipient, until: Date.now() + MAX_AGE_MS });
   return recipient;

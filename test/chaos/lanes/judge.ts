@@ -1,3 +1,4 @@
+import { SLOW } from '../../../lib/events/lanes.ts';
 import { ATTEMPTS, WAITS } from '../../../lib/events/schedule.ts';
 import { type Figure, figure } from '../figures.ts';
 import type { Tenant } from '../lanes.ts';
@@ -5,7 +6,7 @@ import { fire, type StagedWorld } from '../stage.ts';
 import { wait } from '../webhooks/faults.ts';
 
 /** Requests that an agent which does not answer may have open at once, so that others have theirs. */
-const SHARE = 5;
+const SHARE = SLOW.first;
 /** Requests that were under way when an agent said 410, and those that found it out. */
 const HANDFUL = 10;
 /** What was under way when an answer came has arrived by then. */
