@@ -68,16 +68,18 @@ export function pushOf(
   };
 }
 
-const filled: Buffer[] = [];
+let filled: Buffer | undefined;
 
 /** Text that nobody can make smaller, PostgreSQL among them; the same in each run. */
 function filler(): Buffer {
-  const known = filled[0];
-  if (known) return known;
+  const known = filled ?? Buffer.from(randomText((LARGEST / 4) * 3));
+  filled = known;
+  return known;
+}
+
+function randomText(bytes: number): string {
   const cipher = createCipheriv('aes-128-ctr', Buffer.alloc(16, 'filler'), Buffer.alloc(16));
-  const made = Buffer.from(cipher.update(Buffer.alloc((LARGEST / 4) * 3)).toString('base64'));
-  filled.push(made);
-  return made;
+  return cipher.update(Buffer.alloc(bytes)).toString('base64');
 }
 
 /** Sends a delivery once; its status, and the milliseconds that it took. */
