@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { agentDown } from './chaos/agent-down.ts';
+import { bigAppDelivery } from './chaos/big-app-delivery.ts';
 import { callersGone } from './chaos/callers-gone.ts';
 import { claimPlan } from './chaos/claim-plan.ts';
 import { clientSecret } from './chaos/client-secret.ts';
@@ -64,6 +65,7 @@ const scenarios: Record<string, (stage: Stage) => Promise<Figure[]>> = {
   lanes: (stage) => lanes(stage, { tenants: 50, events: 600, perSecond: 60, retryAfter: 120, seed: 31 }),
   'large-events': (stage) =>
     largeEvents(stage, { events: 10_000, bytes: 6_000_000_000, tenants: 50, minutes: 60, seed: 31 }),
+  'big-app-delivery': (stage) => bigAppDelivery(stage, { connections: 200, tenants: 8, each: 3 }),
 };
 
 const directory = mkdtempSync(path.join(tmpdir(), 'reeve-chaos-'));

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { bigAppDelivery } from './chaos/big-app-delivery.ts';
 import type { Figure } from './chaos/figures.ts';
 import { lanes } from './chaos/lanes.ts';
 import { largeEvents } from './chaos/large-events.ts';
@@ -16,6 +17,10 @@ const scenarios: ReadonlyArray<[title: string, play: () => Promise<Figure[]>]> =
   [
     'events of up to 25 MB are told once an agent is back, hold up no small one, and are read meanwhile',
     () => largeEvents(stage, { events: 60, bytes: 100_000_000, tenants: 5, minutes: 6, seed: 31 }),
+  ],
+  [
+    'a delivery to an App for many connections is stored once a tenant, or refused',
+    () => bigAppDelivery(stage, { connections: 20, tenants: 4, bytes: 2_000_000, each: 1 }),
   ],
 ];
 
