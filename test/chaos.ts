@@ -24,6 +24,7 @@ import { ownersLeave } from './chaos/owners-leave.ts';
 import { poison } from './chaos/poison.ts';
 import { race } from './chaos/race.ts';
 import { neighbourOptions, type Stage, type StagedWorld } from './chaos/stage.ts';
+import { strangersBodies } from './chaos/strangers-bodies.ts';
 import { strangersFlood } from './chaos/strangers-flood.ts';
 import { sweeps } from './chaos/sweeps.ts';
 import { throughput } from './chaos/throughput.ts';
@@ -66,6 +67,8 @@ const scenarios: Record<string, (stage: Stage) => Promise<Figure[]>> = {
   'large-events': (stage) =>
     largeEvents(stage, { events: 10_000, bytes: 6_000_000_000, tenants: 50, minutes: 60, seed: 31 }),
   'big-app-delivery': (stage) => bigAppDelivery(stage, { connections: 200, tenants: 8, each: 3 }),
+  'strangers-bodies': (stage) =>
+    strangersBodies(stage, { callers: 100, perSecond: 1_000, seconds: 60, addresses: 40, seed: 31 }),
 };
 
 const directory = mkdtempSync(path.join(tmpdir(), 'reeve-chaos-'));

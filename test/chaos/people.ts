@@ -5,6 +5,8 @@ import type { StagedWorld } from './stage.ts';
 /** Somebody with a session of a year, in no team. */
 export interface Somebody {
   id: string;
+  /** Of their session. */
+  token: string;
   at: Client;
 }
 
@@ -23,7 +25,11 @@ export async function peopleOf(world: StagedWorld, count: number): Promise<Someb
     [count, hashes],
   );
   const ids = new Map(rows.map(({ hash, user_id }) => [String(hash), String(user_id)]));
-  return tokens.map((token, at) => ({ id: ids.get(hashes[at] ?? '') ?? '', at: new Client(world, token) }));
+  return tokens.map((token, at) => ({
+    id: ids.get(hashes[at] ?? '') ?? '',
+    token,
+    at: new Client(world, token),
+  }));
 }
 
 /** Does it for each, so many at once, in order. */
