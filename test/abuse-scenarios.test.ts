@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { changedColumns } from './chaos/changed-columns.ts';
 import type { Figure } from './chaos/figures.ts';
 import { strangersBodies } from './chaos/strangers-bodies.ts';
 import { stage } from './support/stage.ts';
@@ -11,6 +12,10 @@ const scenarios: ReadonlyArray<[title: string, play: () => Promise<Figure[]>]> =
       (
         await strangersBodies(stage, { callers: 20, perSecond: 100, seconds: 10, addresses: 1, seed: 31 })
       ).slice(0, -1),
+  ],
+  [
+    'a column that somebody has changed sends no secret elsewhere, and what does not open says so',
+    () => changedColumns(stage, { every: 25 }),
   ],
 ];
 

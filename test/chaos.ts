@@ -4,6 +4,7 @@ import path from 'node:path';
 import { agentDown } from './chaos/agent-down.ts';
 import { bigAppDelivery } from './chaos/big-app-delivery.ts';
 import { callersGone } from './chaos/callers-gone.ts';
+import { changedColumns } from './chaos/changed-columns.ts';
 import { claimPlan } from './chaos/claim-plan.ts';
 import { clientSecret } from './chaos/client-secret.ts';
 import { connects } from './chaos/connects.ts';
@@ -69,6 +70,7 @@ const scenarios: Record<string, (stage: Stage) => Promise<Figure[]>> = {
   'big-app-delivery': (stage) => bigAppDelivery(stage, { connections: 200, tenants: 8, each: 3 }),
   'strangers-bodies': (stage) =>
     strangersBodies(stage, { callers: 100, perSecond: 1_000, seconds: 60, addresses: 40, seed: 31 }),
+  'changed-columns': (stage) => changedColumns(stage, { every: 1 }),
 };
 
 const directory = mkdtempSync(path.join(tmpdir(), 'reeve-chaos-'));
