@@ -147,9 +147,12 @@ async function tellOne(
   const event = { id: row.id, body: await bodyFor(services, row), replays: row.replays };
   let timer: ReturnType<typeof setTimeout> | null = null;
   let isSlow = false;
+  let isAnswered = false;
   const progress = {
     onSent: () => {
       onSent();
+      // It may have answered before it had all of it.
+      if (isAnswered) return;
       timer = setTimeout(() => {
         isSlow = true;
         if (!row.is_slow) void markSlow(services, row).catch(() => undefined);
@@ -162,6 +165,7 @@ async function tellOne(
     if (answered !== 'taken') return await failed(services, row, answered);
     return await settle(services, row, 'delivered', isSlow ? 'slow' : 'fast');
   } finally {
+    isAnswered = true;
     clearTimeout(timer);
   }
 }
