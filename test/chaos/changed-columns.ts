@@ -13,19 +13,23 @@ const SHOWN = 60;
 
 const BINDING = ['id', 'user_id', 'brand_id', 'tenant_id', 'provider', 'version', 'config', 'data_key_id'];
 
+/** Providers that sign with a secret for each connection; the others do with our app's, which stands in no row. */
+const SIGN_FOR_EACH = new Set(['stripe', 'github']);
+
 /**
  * Uses that open what a column holds, or what is bound by it: none of them may go well once it was changed. A column that
  * is not here is in no envelope and opens none (a name, a time, a count), or only says which row is whose: a webhook's
  * `connection_id`, an agent's `tenant_id`. `given up` counts wherever it is.
  */
-function usesOf({ table, column }: Change): readonly Use[] {
+function usesOf({ table, column }: Change, provider: string): readonly Use[] {
+  const heard: Use[] = SIGN_FOR_EACH.has(provider) ? ['heard'] : [];
   const sealed: Record<Table, Record<string, readonly Use[]>> = {
     connections: {
       ...Object.fromEntries(BINDING.map((name) => [name, ['tested', 'renewed']])),
       credential: ['tested'],
       refresh_token: ['renewed'],
     },
-    webhooks: { secret: ['heard'], version: ['heard'], data_key_id: ['heard'] },
+    webhooks: { secret: heard, version: heard, data_key_id: heard },
     revocations: {
       ...Object.fromEntries(BINDING.map((name) => [name, ['ended']])),
       id: [],
@@ -127,7 +131,7 @@ async function suffer(
   const well: WentWell = await play(scene, changed, isLeft);
   const name = `${made.table}.${made.column} = ${made.value.slice(0, SHOWN)}`;
   for (const [{ life }, uses] of well)
-    for (const use of usesOf(made))
+    for (const use of usesOf(made, life.provider))
       if (uses.has(use)) tally.silent.add(`${life.provider} ${use} with ${name}`);
 
   const found = searcher([...scene.canaries.keys()].filter((secret) => secret !== ''));

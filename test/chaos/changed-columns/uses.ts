@@ -41,12 +41,20 @@ export async function play(scene: Scene, roles: readonly Role[], isLeft: boolean
   );
   await fire(world);
   await quiet(world);
-  const { rows } = await pool.query<{ id: string }>('select connection_id as id from revocations');
-  const isLoud = world.logs.slice(lines).some((line) => line.includes('token_not_discarded'));
+  const { rows } = await pool.query<{ connection_id: string; user_id: string }>(
+    'select connection_id, user_id from revocations',
+  );
+  const loud = world.logs.slice(lines).filter((line) => line.includes('token_not_discarded'));
   for (const role of roles) {
     const isAlive = role.life.isAlive?.(world, role.key);
     if (isAlive === undefined) continue;
-    const isHeld = rows.some(({ id }) => id === role.connectionId);
+    // One of what a row says is changed, and not the other.
+    const isHeld = rows.some(
+      ({ connection_id, user_id }) => connection_id === role.connectionId || user_id === role.person.id,
+    );
+    const isLoud = loud.some(
+      (line) => line.includes(role.connectionId) || line.includes(`"${role.life.provider}"`),
+    );
     goes(role, 'ended', !isAlive);
     const isSaid = isLeft ? !isHeld && !isLoud : answers.get(role) === 'revoked';
     goes(role, 'given up', isAlive && isSaid);
