@@ -52,6 +52,8 @@ export async function openScene(stage: Stage): Promise<Scene> {
     simulators: tellingSimulators(canaries),
   });
   recorder.leadTo(world);
+  // It signs, and goes nowhere.
+  canaries.set(SECRET, 'agents');
   await clock.rule(world);
   world.store('github').set('settings.expiring', true);
   const told = new Set<string>();
