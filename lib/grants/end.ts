@@ -130,6 +130,8 @@ async function endKnown(
   const isBusy = outcome === 'grant' && row.is_ending;
   // While their token lives its hooks can be taken away; another is about to end that.
   if (isBusy && !hasHooks) return { failed: 'grant_busy' };
+  // Where somebody has changed what says how it ends, it does not open: it is not let go as if there were nothing to end.
+  if (!ending && outcome === 'nothing') await openCredential(services, row);
   if (!ending && !hasHooks) return outcome;
   const goAlong = provider.webhooks?.endsWithGrant && outcome === 'grant';
   const isRefreshToken = ending?.tokenTypeHint === 'refresh_token' && row.refresh_token !== null;

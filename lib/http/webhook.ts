@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { requireProvider } from '../catalog.ts';
 import { PostgresUnavailable, postgres } from '../database.ts';
 import { sendLeft } from '../events/deliver.ts';
-import { Problem, type ProblemCode } from '../problem.ts';
+import { Problem, type ProblemCode, unavailable } from '../problem.ts';
 import type { Services } from '../services.ts';
 import { Room } from '../webhooks/large-bodies.ts';
 import { type Received, readDelivery } from '../webhooks/receive.ts';
@@ -71,6 +71,21 @@ export function appWebhook(providerId: string): Endpoint {
 const DEADLINE_MS = 1_200;
 const BYTES_PER_MS = 5_000;
 
+/** Whoever sends waits for ten seconds at most. */
+const ANSWER_MS = 8_500;
+
+async function within<Result>(milliseconds: number, work: Promise<Result>): Promise<Result> {
+  let timer: ReturnType<typeof setTimeout> | null = null;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(reject, milliseconds, unavailable('storing it takes too long'));
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 function hasty(services: Services, bytes = 0): Services {
   const deadlineMs = DEADLINE_MS + Math.round(bytes / BYTES_PER_MS);
   return { ...services, postgres: postgres(services.config, services.meter, deadlineMs) };
@@ -103,8 +118,12 @@ async function receive(
   try {
     received = await readDelivery(services, provider, c.req.raw, { connectionId, beforeAsking, room });
     c.set('logged', { ...c.get('logged'), topic: received.told.topic });
-    ids = await keep(hasty(services, received.bytes.length), received, provider);
+    const keeping = keep(hasty(services, received.bytes.length), received, provider);
+    // Who is told to come again finds done what goes on meanwhile.
+    c.executionCtx.waitUntil(keeping.catch(() => undefined).finally(() => room.leave()));
+    ids = await within(ANSWER_MS, keeping);
   } catch (error) {
+    if (!received) room.leave();
     if (error instanceof Problem && error.code === 'invalid_signature')
       await spend(c, 'UNAUTHENTICATED_LIMIT', wrong);
     if (error instanceof Problem && error.code === 'not_found')
@@ -114,8 +133,6 @@ async function receive(
     await spillDelivery(services, parked).catch(() => Promise.reject(error));
     c.set('logged', { ...c.get('logged'), stored: 'in KV' });
     return c.body(null, 200);
-  } finally {
-    room.leave();
   }
   // It is stored: what the queue does not take the cron finds.
   const left = ids.map((id) => ({ id, payload_bytes: received.bytes.length }));
