@@ -150,8 +150,6 @@ create index if not exists connections_by_data_key on connections (data_key_id);
 -- Who has an account by a key: there may be another hash of the very same one.
 create index if not exists connections_by_key_account on connections (provider, account_id)
   where type = 'api_key' and status = 'connected';
--- Whose payloads are to be forgotten.
-create index if not exists connections_ended on connections (updated_at) where status = 'disconnected';
 -- What the cron reads of connections: no more than these, and a part of all in turn.
 drop index if exists connections_due;
 drop index if exists connections_by_refresh;
@@ -335,15 +333,16 @@ create table if not exists payloads (
   id uuid not null, -- keyed hash of the tenant and the bytes
   part integer not null, -- from 0 on
   tenant_id uuid not null,
-  data_key_id uuid not null references data_keys (id) on delete cascade,
+  data_key_id uuid not null, -- no reference: each delivery would lock the row of its tenant's key
   sealed bytea not null,
   written_at timestamptz not null default now(), -- the last time that an event came to say it
   primary key (id, part)
 );
--- What is sealed does not become smaller.
+-- What is sealed does not become smaller, and most of it fits a page with the rest of its row.
 alter table payloads alter column sealed set storage external;
-create index if not exists payloads_by_data_key on payloads (data_key_id);
-create index if not exists payloads_by_age on payloads (written_at);
+alter table payloads set (toast_tuple_target = 8160);
+-- Of those that are written before an event says them: whoever wrote them may have vanished.
+create index if not exists payloads_alone on payloads (written_at) where octet_length(sealed) > 131072;
 
 -- How an agent's address fares, where there is something to say of it: else what it is told is begun as it comes.
 create table if not exists lanes (
@@ -366,6 +365,8 @@ create or replace function store_delivery(
   for_tenant uuid, with_data_key uuid, new_payload_id uuid, new_payload_bytes integer, new_sealed bytea
 ) returns table (id uuid, status text, fits boolean, is_sealable boolean) language plpgsql as $$
 #variable_conflict use_column
+declare
+  standing integer;
 begin
   return query
     insert into events as e (
@@ -386,6 +387,14 @@ begin
     insert into payloads (id, part, tenant_id, data_key_id, sealed)
     select new_payload_id, 0, for_tenant, with_data_key, new_sealed where new_sealed is not null
     on conflict (id, part) do update set written_at = now();
+    if new_sealed is null then
+      update payloads p set written_at = now() where p.id = new_payload_id;
+      get diagnostics standing = row_count;
+      -- Somebody has forgotten some of them meanwhile: they are to be written again.
+      if standing < greatest(1, ceil(new_payload_bytes / 1000000.0)) then
+        raise exception 'payload % is not whole', new_payload_id using errcode = 'serialization_failure';
+      end if;
+    end if;
   else
     return query
       select null::uuid, null::text, (c.config || coalesce(w.facts, '{}')) @> told_facts,

@@ -21,7 +21,6 @@ export function outlineOf(bytes: Uint8Array): unknown {
 
 function outlineOfLarge(bytes: Uint8Array): unknown {
   const tokenizer = new Tokenizer({ stringBufferSize: 64 * 1024 });
-  // Each value is told as it ends, and forgotten.
   const parser = new TokenParser({ keepStack: false });
   const outline: Record<string, unknown> = {};
   let isObject = false;
@@ -36,7 +35,8 @@ function outlineOfLarge(bytes: Uint8Array): unknown {
     if (depth > DEEPEST) throw new RangeError('too deep');
     parser.write(token);
   };
-  parser.onValue = ({ value, key, stack }) => {
+  parser.onValue = ({ value, key, parent, stack }) => {
+    forget(parent, key);
     if (typeof key !== 'string' || stack.length > 2 || members >= MOST_MEMBERS) return;
     const within = stack.length === 1 ? outline : memberOf(outline, stack[1]?.key);
     members += 1;
@@ -76,6 +76,13 @@ function memberOf(
   if (!Object.hasOwn(outline, name)) put(outline, name, {});
   const found = outline[name];
   return typeof found === 'object' && found !== null ? (found as Record<string, unknown>) : undefined;
+}
+
+/** The parser keeps what stands around a value: that would be all of the text. */
+function forget(parent: unknown, key: string | number | undefined): void {
+  if (Array.isArray(parent)) parent.length = 0;
+  else if (typeof parent === 'object' && parent !== null && key !== undefined)
+    delete (parent as Record<string, unknown>)[key];
 }
 
 /** As JSON.parse does it: whatever the name is. */

@@ -4,6 +4,8 @@ import type { Services } from './services.ts';
 
 /** Rows deleted at one firing at most, so that a long absence is caught up on in small steps. */
 const PER_FIRING = 5_000;
+/** Of what may be large. */
+const PAYLOADS_PER_FIRING = 500;
 
 /**
  * Forgets what has no use any more: states an hour past their end, when no copy in KV can name them; that a grant has
@@ -43,12 +45,16 @@ export async function sweep({ postgres }: Services): Promise<Record<string, numb
     ),
     -- For some days, should the cron have been away.
     ended as (
-      select e.id as event_id, e.payload_id from connections c join events e on e.connection_id = c.id
-      where c.status = 'disconnected' and c.updated_at < now() - interval '1 day' and c.updated_at > now() - interval '4 days'
+      select e.id as event_id, e.payload_id from audit_log a join events e on e.connection_id = a.connection_id
+      where a.action = 'disconnected' and a.at < now() - interval '1 day' and a.at > now() - interval '4 days'
         and e.payload_id is not null and e.topic is not null
+        -- Whoever has connected again has another connection.
+        and not exists (
+          select from connections c where c.id = a.connection_id and (c.status <> 'disconnected' or c.updated_at > a.at + interval '1 hour')
+        )
         -- What asks for something to be forgotten says what, until that is done.
         and not (e.status = 'pending' and e.meaning is not null)
-      limit ${PER_FIRING}
+      limit ${PAYLOADS_PER_FIRING}
     ),
     forgotten as (
       update events e set payload_id = null, payload_bytes = 0 from ended where e.id = ended.event_id returning 1
@@ -61,14 +67,11 @@ export async function sweep({ postgres }: Services): Promise<Record<string, numb
     payloads_unsaid as (
       delete from payloads p where p.id in (
         select id from payloads
-        where written_at between now() - interval '70 minutes' and now() - interval '1 hour' limit ${PER_FIRING}
-      ) and not exists (select from events e where e.payload_id = p.id)
+        where octet_length(sealed) > 131072 and written_at < now() - interval '1 hour'
+          and written_at > now() - interval '1 day'
+        order by written_at limit ${PER_FIRING}
+      ) and p.written_at < now() - interval '1 hour' and not exists (select from events e where e.payload_id = p.id)
       returning 1
-    ),
-    payloads_old as (
-      delete from payloads where (id, part) in (
-        select id, part from payloads where written_at < now() - interval '31 days' limit ${PER_FIRING}
-      ) returning 1
     ),
     lanes_over as (
       delete from lanes where updated_at < now() - interval '1 day' and gone_at is null
@@ -77,7 +80,6 @@ export async function sweep({ postgres }: Services): Promise<Record<string, numb
     select (select count(*) from states)::integer as states, (select count(*) from grants_over)::integer as grants,
       (select count(*) from audit)::integer as audit,
       (select count(*) from old_events)::integer as events,
-      ((select count(*) from payloads_gone) + (select count(*) from payloads_unsaid)
-        + (select count(*) from payloads_old))::integer as payloads`);
+      ((select count(*) from payloads_gone) + (select count(*) from payloads_unsaid))::integer as payloads`);
   return { ...counts };
 }

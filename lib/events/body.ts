@@ -1,5 +1,5 @@
 import { toUtf8 } from '../bytes.ts';
-import { type PayloadColumns, PayloadGone, partsOfPayload, REDACTED } from '../payloads/read.ts';
+import { isWhole, type PayloadColumns, partsOfPayload, REDACTED } from '../payloads/read.ts';
 import type { Services } from '../services.ts';
 
 /** An event as its row tells it; what it says stands apart. */
@@ -65,12 +65,7 @@ export async function bodyOfLarge(
   row: EventRow & PayloadColumns & { payload_id: string },
 ): Promise<EventBody> {
   const [before, after] = [toUtf8(beforeData(row)), toUtf8(AFTER_DATA)];
-  try {
-    await partsOfPayload(services, row).next();
-  } catch (error) {
-    if (error instanceof PayloadGone) return bodyOf(row, REDACTED);
-    throw error;
-  }
+  if (!(await isWhole(services, row))) return bodyOf(row, REDACTED);
   return {
     length: before.length + row.payload_bytes + after.length,
     async *chunks() {

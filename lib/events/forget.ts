@@ -1,12 +1,13 @@
 import { sql } from 'kysely';
 import { parseJsonDigits } from '../json-text.ts';
-import { forgetTable } from '../payloads/forget.ts';
+import { forgetTable, forgetUnsaid } from '../payloads/forget.ts';
 import {
   joinSmall,
   openSmall,
   type PartColumns,
   type PayloadColumns,
   PayloadGone,
+  PayloadNotOpened,
   partColumns,
   partsOfPayload,
   REDACTED,
@@ -124,23 +125,25 @@ async function readPage(
 
 async function mentions(services: Services, row: Found, marks: readonly RegExp[]): Promise<boolean> {
   const isIn = (text: string) => marks.some((mark) => mark.test(text));
-  if (row.payload_id === null || row.part_sealed !== null) return isIn(await openSmall(services, row));
   const decoder = new TextDecoder();
   let tail = '';
   try {
+    if (row.payload_id === null || row.part_sealed !== null) return isIn(await openSmall(services, row));
     for await (const part of partsOfPayload(services, { ...row, payload_id: row.payload_id })) {
       const text = tail + decoder.decode(part, { stream: true });
       if (isIn(text)) return true;
       tail = text.slice(-OVERLAP);
     }
   } catch (error) {
+    // What opens for nobody may say anything.
+    if (error instanceof PayloadNotOpened) return true;
     if (!(error instanceof PayloadGone)) throw error;
   }
   return false;
 }
 
 async function forgetEvents(
-  { postgres }: Services,
+  services: Services,
   request: Forgetting,
   action: string,
   ids: readonly string[],
@@ -148,7 +151,7 @@ async function forgetEvents(
   through: string | undefined,
 ): Promise<void> {
   const isDone = through === 'done';
-  await postgres.rows(sql`
+  const gone = await services.postgres.rows(sql<{ payload_id: string | null }>`
     with known as (
       select id as event_id, payload_id from events
       where id = any (${ids}::uuid[]) and (payload_id is not null or data <> ${REDACTED})
@@ -157,15 +160,19 @@ async function forgetEvents(
       update events e set payload_id = null, payload_bytes = 0, data = ${REDACTED} from known where e.id = known.event_id
       returning 1
     ),
-    payloads_gone as (${forgetTable(sql`known`)})
-    insert into audit_log as a (id, tenant_id, user_id, brand_id, connection_id, provider, action, detail)
+    payloads_gone as (${forgetTable(sql`known`)}),
+    written as (insert into audit_log as a (id, tenant_id, user_id, brand_id, connection_id, provider, action, detail)
     select ${request.id}::uuid, ${request.tenant_id}::uuid, ${request.user_id}::uuid, ${request.brand_id}::uuid,
       ${request.connection_id}::uuid, ${request.provider}, ${action},
       jsonb_build_object('events', (select count(*) from forgotten), 'through', ${isDone ? null : (through ?? null)}::timestamptz)
     on conflict (id) do update set detail = case when ${isDone} then '{}' else
       a.detail || jsonb_strip_nulls(excluded.detail) end || jsonb_build_object(
       'events', (a.detail ->> 'events')::integer + (excluded.detail ->> 'events')::integer
-    )`);
+    ))
+    select payload_id from known`);
+  // Another request may have forgotten the other event that said it, at the same time.
+  const said = gone.flatMap(({ payload_id: id }) => id ?? []);
+  if (said.length > 0) await forgetUnsaid(services, said);
 }
 
 /** Orders that are to be forgotten with somebody: their subjects end with their numbers. */

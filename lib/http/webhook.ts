@@ -123,8 +123,10 @@ async function receive(
     c.executionCtx.waitUntil(keeping.catch(() => undefined).finally(() => room.leave()));
     ids = await within(ANSWER_MS, keeping);
   } catch (error) {
+    // Who has much read and does not end it has used up a try like who signs it wrongly.
+    const isBroken = !received && room.isTaken;
     if (!received) room.leave();
-    if (error instanceof Problem && error.code === 'invalid_signature')
+    if (isBroken || (error instanceof Problem && error.code === 'invalid_signature'))
       await spend(c, 'UNAUTHENTICATED_LIMIT', wrong);
     if (error instanceof Problem && error.code === 'not_found')
       await spend(c, 'UNAUTHENTICATED_LIMIT', unknown);

@@ -44,6 +44,7 @@ export async function destroy(
     insert into audit_log (tenant_id, user_id, brand_id, connection_id, provider, action)
     select tenant_id, user_id, brand_id, id, provider, 'keys_destroyed'
     from connections where data_key_id in (select id from gone)`);
+  await forgetPayloads(postgres, tenantId);
   // What was connected, or came back, meanwhile.
   await endConnections(postgres, sql`c.data_key_id is null and c.credential is not null`);
   say({
@@ -52,6 +53,20 @@ export async function destroy(
     note: 'Nobody reads these secrets from now on. Unwrapped keys stay in memory for up to five minutes; backups of the database hold the wrapped ones for as long as they are kept.',
   });
 }
+
+/** Nobody reads them any more: they go, a few at a time. */
+async function forgetPayloads(postgres: Tools['postgres'], tenantId: string): Promise<void> {
+  for (let gone = PAYLOADS_AT_ONCE; gone === PAYLOADS_AT_ONCE; ) {
+    const rows = await postgres.rows(sql`
+      delete from payloads where (id, part) in (
+        select p.id, p.part from connections c join events e on e.connection_id = c.id join payloads p on p.id = e.payload_id
+        where c.tenant_id = ${tenantId}::uuid and p.tenant_id = c.tenant_id limit ${PAYLOADS_AT_ONCE}
+      ) returning 1`);
+    gone = rows.length;
+  }
+}
+
+const PAYLOADS_AT_ONCE = 500;
 
 /**
  * Nobody can use what these keys have sealed, wherever it lives by now: it needs a person, who is told, and is in the way

@@ -6,9 +6,9 @@ import { eachOf, isAsked, pause } from './batches.ts';
 
 /**
  * How long the keys of a finished rotation are kept: a token that PostgreSQL did not take may wait in a queue sealed
- * with one, for up to 14 days in each of two.
+ * with one, for up to 14 days in each of two; and what a payload is sealed with is needed for its 30 days.
  */
-const KEPT_DAYS = 30;
+const KEPT_DAYS = 32;
 
 /** Longer than any statement of ours takes: one that began before a new key stood does not see it. */
 const SEEN_AFTER_MS = 2_000;
@@ -76,8 +76,6 @@ export async function forgetKeys({ postgres }: Tools, tenantId: string | undefin
       and not exists (select from revocations where data_key_id = k.id)
       and not exists (select from webhooks where data_key_id = k.id)
       and not exists (select from agents where data_key_id = k.id)
-      -- What a payload is sealed with stays for as long as that.
-      and not exists (select from payloads where data_key_id = k.id)
       and exists (
         select from data_keys newer where newer.tenant_id = k.tenant_id and newer.generation > k.generation
       )

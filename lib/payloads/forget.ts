@@ -19,6 +19,7 @@ export function forgetTable(taken: RawBuilder<unknown>): RawBuilder<unknown> {
 /** Deletes those of payloads that no event says: whoever wrote them wrote no event. */
 export async function forgetUnsaid({ postgres }: Services, ids: readonly string[]): Promise<void> {
   await postgres.rows(sql`
-    delete from payloads p where p.id = any (${ids}::uuid[])
+    delete from payloads p using payloads seen
+    where seen.id = p.id and seen.part = p.part and seen.written_at = p.written_at and p.id = any (${ids}::uuid[])
       and not exists (select from events e where e.payload_id = p.id)`);
 }

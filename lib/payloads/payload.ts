@@ -1,5 +1,5 @@
 import { stringify as uuidText } from 'uuid';
-import { hmacSha256, toHex, toUtf8 } from '../bytes.ts';
+import { toHex, toUtf8 } from '../bytes.ts';
 import { type DataKey, openDataKey, type WrappedDataKey } from '../data-keys.ts';
 import { KmsRefusal } from '../kms.ts';
 import { unavailable } from '../problem.ts';
@@ -49,10 +49,21 @@ function refused(error: unknown): DataKey {
   throw error instanceof KmsRefusal ? unavailable(`payload: ${error.message}`, 60) : error;
 }
 
+const idKeys = new Map<string, Promise<CryptoKey>>();
+
+function idKey(grantKey: string): Promise<CryptoKey> {
+  const known =
+    idKeys.get(grantKey) ??
+    crypto.subtle.importKey('raw', toUtf8(grantKey), { name: 'HMAC', hash: 'SHA-256' }, false, ['sign']);
+  idKeys.set(grantKey, known);
+  return known;
+}
+
 /** A UUID of version 8 (RFC 9562 section 5.8). */
 async function idOf(grantKey: string, tenantId: string, hash: Uint8Array): Promise<string> {
-  const mac = await hmacSha256(toUtf8(grantKey), `payload ${tenantId} ${toHex(hash)}`);
-  const bytes = mac.slice(0, 16);
+  const text = toUtf8(`payload ${tenantId} ${toHex(hash)}`);
+  const mac = await crypto.subtle.sign('HMAC', await idKey(grantKey), text as Uint8Array<ArrayBuffer>);
+  const bytes = new Uint8Array(mac, 0, 16);
   bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x80;
   bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
   return uuidText(bytes);

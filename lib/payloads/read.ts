@@ -63,6 +63,16 @@ export async function* partsOfPayload(
   }
 }
 
+/** Whether all parts of a payload are there. */
+export async function isWhole(
+  { postgres }: Services,
+  { payload_id: id, payload_bytes: bytes }: PayloadColumns,
+): Promise<boolean> {
+  const [row] = await postgres.rows(sql<{ parts: number }>`
+    select count(*)::integer as parts from payloads p join data_keys k on k.id = p.data_key_id where p.id = ${id}::uuid`);
+  return row?.parts === partsOf(bytes);
+}
+
 /** A payload that somebody has changed or moved, or whose key does not open any more. */
 export class PayloadNotOpened extends Problem {
   constructor(payloadId: string | null, why: string) {

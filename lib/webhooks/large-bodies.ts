@@ -21,6 +21,11 @@ export class Room {
     }
   }
 
+  /** Whether there is something to give back. */
+  get isTaken(): boolean {
+    return taken.has(this);
+  }
+
   /** Gives back what was taken. */
   leave(): void {
     taken.delete(this);

@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import * as z from 'zod';
 import { toHex } from '../bytes.ts';
 import { findProvider } from '../catalog.ts';
+import { PostgresUnavailable } from '../database.ts';
 import { EnvelopeError } from '../envelope.ts';
 import { Problem } from '../problem.ts';
 import { sendEvents } from '../queue.ts';
@@ -62,6 +63,7 @@ export async function unspillDeliveries(services: Services): Promise<{ stored: n
     if (outcome === 'stored') counts.stored += 1;
     if (outcome === 'unreadable') counts.aside += await setAside(services, found);
     if (outcome === 'failed') failed.push(found);
+    if (outcome === 'refused') counts.aside += await setAside(services, found);
     inARow = outcome === 'failed' ? inARow + 1 : 0;
     if (inARow >= IN_A_ROW) break;
   }
@@ -86,11 +88,12 @@ async function list({ env, meter }: Services, prefix: string, limit: number): Pr
   return (await env.STATES.list({ prefix, limit })).keys;
 }
 
-/** Stores one, and takes it out of KV. `gone` is what is not to be seen here yet, or was given up. */
+/** Stores one, and takes it out of KV. `failed` is what PostgreSQL
+ * did not take, `refused` what fails for itself, `gone` what is not to be seen here yet, or was given up. */
 async function takeUp(
   services: Services,
   found: Found,
-): Promise<'stored' | 'failed' | 'unreadable' | 'gone'> {
+): Promise<'stored' | 'failed' | 'refused' | 'unreadable' | 'gone'> {
   const { env, config, meter } = services;
   meter.kv += 1;
   const value = await env.STATES.get(found.name, 'arrayBuffer');
@@ -101,7 +104,9 @@ async function takeUp(
     await storeParked(services, await openParked(config.STATE_KEY, name, new Uint8Array(value)));
   } catch (error) {
     if (isEnding(found)) return giveUp(services, found);
-    return error instanceof EnvelopeError ? 'unreadable' : 'failed';
+    if (error instanceof EnvelopeError) return 'unreadable';
+    // A tenant's key that KMS refuses, say: it is nobody else's fault.
+    return error instanceof PostgresUnavailable && error.isPassing ? 'failed' : 'refused';
   }
   meter.kv += 1;
   await env.STATES.delete(found.name);

@@ -4,8 +4,8 @@ import type { Provider } from '../../providers/provider.ts';
 import { toHex } from '../bytes.ts';
 import { findProvider } from '../catalog.ts';
 import { isLiving } from '../connections/living.ts';
-import { PostgresUnavailable } from '../database.ts';
 import { EnvelopeError } from '../envelope.ts';
+import { unavailable } from '../problem.ts';
 import { sendEvents, sendWebhooks } from '../queue.ts';
 import { Remembered } from '../remembered.ts';
 import type { Services } from '../services.ts';
@@ -24,9 +24,10 @@ const SOON = 12 * 60;
 const BY_ALL = 75 * 60;
 /** For so long what nobody sees is not asked about again. KV keeps nothing for less than a minute. */
 const UNSEEN_SECONDS = 3_600;
-const PER_FIRING = 100;
+const LISTED = 1_000;
+const PER_FIRING = 200;
 const MOST_BYTES = 8_000_000;
-/** Of one installation, in an isolate's life: anybody may install an app, and have us told of what is nobody's here. */
+/** Of one installation, in an hour of an isolate's: anybody may install an app, and have us told of what is nobody's here. */
 const MOST_OF_ONE = 200;
 const kept = new Remembered<number>(1_000);
 
@@ -42,12 +43,16 @@ export async function keepUnrouted(
   received: Received,
 ): Promise<'kept' | 'nobody’s'> {
   const { route, within } = received.told;
-  if (route === undefined || within === undefined || received.bytes.length > MOST_BYTES) return 'nobody’s';
+  if (route === undefined || within === undefined) return 'nobody’s';
+  // Who sends it, or is asked for it, has it still.
+  if (received.bytes.length > MOST_BYTES)
+    throw unavailable('too large to wait until somebody is known to see it');
   const { env, config, meter } = services;
-  const count = (kept.get(`${id} ${within}`) ?? 0) + 1;
+  const hour = Math.floor(Date.now() / 3_600_000);
+  const count = (kept.get(`${id} ${within} ${hour}`) ?? 0) + 1;
   meter.kv += 1;
   if (count > MOST_OF_ONE || (await env.STATES.get(`${UNSEEN}${id}:${route}`)) !== null) return 'nobody’s';
-  kept.set(`${id} ${within}`, count);
+  kept.set(`${id} ${within} ${hour}`, count);
   const isNear = await lookAfterThoseWithin(services, id, within);
   const until = Date.now() + 1000 * (isNear ? SOON : BY_ALL);
   const name = `${PREFIX}${id}:${route}:${toHex(received.hash)}`;
@@ -82,14 +87,18 @@ export async function routeUnrouted(services: Services): Promise<{ stored: numbe
   const { env, config, meter } = services;
   const counts = { stored: 0, nobodys: 0 };
   meter.kv += 1;
-  const { keys } = await env.STATES.list({ prefix: PREFIX, limit: PER_FIRING });
-  for (const { name, metadata: known } of keys) {
+  const { keys } = await env.STATES.list({ prefix: PREFIX, limit: LISTED });
+  // From somewhere on, so that none is always behind others.
+  const from = Math.floor(Math.random() * keys.length);
+  const some = [...keys.slice(from), ...keys.slice(0, from)].slice(0, PER_FIRING);
+  for (const { name, metadata: known } of some) {
     meter.kv += 1;
     const value = await env.STATES.get(name, 'arrayBuffer');
     if (value === null) continue;
     const isOver = metadata.parse(known).until <= Date.now();
     const outcome = await storeOne(services, config.STATE_KEY, name, new Uint8Array(value));
-    if (outcome === 'waits' && !isOver) continue;
+    // What cannot be stored for now is tried again for as long as KV has it.
+    if (outcome === 'failed' || (outcome === 'waits' && !isOver)) continue;
     if (outcome === 'waits') {
       meter.kv += 1;
       const route = name.slice(PREFIX.length, name.lastIndexOf(':'));
@@ -108,7 +117,7 @@ async function storeOne(
   stateKey: string,
   name: string,
   value: Uint8Array,
-): Promise<'stored' | 'waits' | 'unreadable'> {
+): Promise<'stored' | 'waits' | 'failed' | 'unreadable'> {
   try {
     const { provider: id, received } = await openParked(stateKey, name, value);
     const provider = findProvider(services.env, id);
@@ -121,7 +130,6 @@ async function storeOne(
       console.error(JSON.stringify({ level: 'error', event: 'kept_delivery_unreadable', name }));
       return 'unreadable';
     }
-    if (error instanceof PostgresUnavailable && error.isPassing) throw error;
-    return 'waits';
+    return 'failed';
   }
 }

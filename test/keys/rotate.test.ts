@@ -38,7 +38,7 @@ test('seals every column of every row with the new key, and later deletes the ol
   await fetch(`${other.url}/cdn-cgi/handler/scheduled?cron=${encodeURIComponent('* * * * *')}`);
   await until(async () => ((await other.sql('select from revocations')).length === 0 ? true : undefined));
 
-  await other.sql(`update data_keys set resealed_at = resealed_at - interval '31 days'`);
+  await other.sql(`update data_keys set resealed_at = resealed_at - interval '33 days'`);
   expect((await run(other, ['rotate'])).lines.at(-1)).toMatchObject({ data_keys_deleted: 2 });
   expect((await keysOf(other, teams.ours)).map(({ generation }) => generation)).toEqual([2, 3]);
   expect(await tested(other.ada)).toBe('connected');
