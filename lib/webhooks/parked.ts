@@ -13,12 +13,18 @@ export interface Parked {
   received: Received;
 }
 
+/** The same as it is found again, with when it was parked. */
+export interface FoundParked extends Parked {
+  parkedAt: Date;
+}
+
 /** What stands before the bytes. */
 const head = z.object({
   provider: z.string(),
   connection_id: z.guid().nullable(),
   told: z.record(z.string(), z.unknown()),
   occurred_at: z.iso.datetime().nullable(),
+  parked_at: z.iso.datetime(),
 });
 
 const FORMAT = 1;
@@ -37,6 +43,7 @@ export async function sealParked(stateKey: string, name: string, parked: Parked)
       connection_id: parked.connectionId ?? null,
       told,
       occurred_at: occurredAt?.toISOString() ?? null,
+      parked_at: new Date().toISOString(),
     } satisfies z.infer<typeof head>),
   );
   const plain = new Uint8Array(4 + text.length + parked.received.bytes.length);
@@ -53,7 +60,7 @@ export async function sealParked(stateKey: string, name: string, parked: Parked)
 }
 
 /** Opens what `sealParked` made under the same name. Throws `EnvelopeError`. */
-export async function openParked(stateKey: string, name: string, value: Uint8Array): Promise<Parked> {
+export async function openParked(stateKey: string, name: string, value: Uint8Array): Promise<FoundParked> {
   if (value[0] !== FORMAT) throw new EnvelopeError('unknown format');
   const iv = value.slice(1, HEADER_BYTES);
   const opened = await crypto.subtle
@@ -75,6 +82,7 @@ export async function openParked(stateKey: string, name: string, value: Uint8Arr
     provider: read.provider,
     connectionId: read.connection_id ?? undefined,
     received: { told, bytes, hash },
+    parkedAt: new Date(read.parked_at),
   };
 }
 

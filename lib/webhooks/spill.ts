@@ -7,7 +7,7 @@ import { EnvelopeError } from '../envelope.ts';
 import { Problem } from '../problem.ts';
 import { sendEvents } from '../queue.ts';
 import type { Services } from '../services.ts';
-import { openParked, type Parked, sealParked } from './parked.ts';
+import { type FoundParked, openParked, type Parked, sealParked } from './parked.ts';
 import { store, storeForAll } from './store.ts';
 import { keepUnrouted } from './unrouted.ts';
 
@@ -115,14 +115,14 @@ async function takeUp(
 
 async function storeParked(
   services: Services,
-  { provider: providerId, connectionId, received }: Parked,
+  { provider: providerId, connectionId, received, parkedAt }: FoundParked,
 ): Promise<void> {
   const provider = findProvider(services.env, providerId);
   if (!provider) return;
   try {
     const ids =
       connectionId === undefined
-        ? await storeForAll(services, provider, received)
+        ? await storeForAll(services, provider, received, parkedAt)
         : await store(services, provider, connectionId, received);
     if (!ids) await keepUnrouted(services, provider, received);
     // What the queue does not take the cron finds.

@@ -67,7 +67,8 @@ async function storeWith(
 }
 
 /**
- * The same for a delivery to the app as a whole: for every connection that it is for. Undefined where none is known to be.
+ * The same for a delivery to the app as a whole: for every connection that it is for, and that was there when it came
+ * (`cameAt`, now without it). Undefined where none is known to be.
  * One payload a tenant: what a tenant whose keys are gone is told has none. Two statements, and one for each part of what
  * has several.
  */
@@ -75,11 +76,12 @@ export async function storeForAll(
   services: Services,
   provider: Provider,
   received: Received,
+  cameAt?: Date,
 ): Promise<string[] | undefined> {
   const { told, hash } = received;
   if (told.route === undefined) return undefined;
   const isLasting = told.meaning?.startsWith('forget') || told.meaning === 'customer_asks';
-  const targets = isLasting ? everConnected(provider, told) : connected(provider, told);
+  const targets = isLasting ? everConnected(provider, told) : connected(provider, told, cameAt);
   const tenants = await services.postgres.rows(sql<{ tenant_id: string } & KeyColumns<'key'>>`
     select t.tenant_id, ${keyColumns('k', 'key')} from (select distinct tenant_id from (${targets}) found) t
     left join lateral (
@@ -124,11 +126,12 @@ function pendingOf(rows: readonly { id: string | null; status: string }[]): stri
   return rows.flatMap(({ id, status }) => (id !== null && status === 'pending' ? [id] : []));
 }
 
-function connected({ id }: Provider, { route }: Told) {
+function connected({ id }: Provider, { route }: Told, cameAt: Date | undefined) {
   return sql`
     select c.id, c.provider, c.tenant_id, c.user_id, c.brand_id, c.account_id
     from webhooks w join connections c on c.id = w.connection_id
-    where w.routes @> ${[route]}::text[] and w.provider = ${id} and c.status <> 'disconnected' and ${isOwned('c')}`;
+    where w.routes @> ${[route]}::text[] and w.provider = ${id} and c.status <> 'disconnected' and ${isOwned('c')}
+      and (${cameAt ?? null}::timestamptz is null or c.connected_at <= ${cameAt ?? null}::timestamptz)`;
 }
 
 /** What has ended, or is another account's by now, may still have been told something of this one. */

@@ -119,9 +119,9 @@ async function storeOne(
   value: Uint8Array,
 ): Promise<'stored' | 'waits' | 'failed' | 'unreadable'> {
   try {
-    const { provider: id, received } = await openParked(stateKey, name, value);
+    const { provider: id, received, parkedAt } = await openParked(stateKey, name, value);
     const provider = findProvider(services.env, id);
-    const ids = provider && (await storeForAll(services, provider, received));
+    const ids = provider && (await storeForAll(services, provider, received, parkedAt));
     if (!ids) return 'waits';
     if (ids.length > 0) await sendEvents(services, ids).catch(() => undefined);
     return 'stored';

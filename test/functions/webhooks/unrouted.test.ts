@@ -5,7 +5,7 @@ import { openWorld } from '../../support/open-world.ts';
 import type { Target } from '../../support/targets.ts';
 import { until } from '../../support/trips.ts';
 import { openClock } from '../../world/clock.ts';
-import { githubAppEnv, happen, lookedAfter, withGithub } from './looked-after.ts';
+import { githubAppEnv, happen, lookedAfter, rowOf, withGithub } from './looked-after.ts';
 
 // What the App is told of a repository that nobody is known to see yet.
 
@@ -43,6 +43,23 @@ describe('an App’s delivery of a repository that is not known yet', () => {
     });
     await until(() => toldOf(target).length > 0 || undefined);
     expect(await fireCron(world, 'unrouted')).toMatchObject({ stored: 0, nobodys: 0 });
+  }, 60_000);
+
+  test('is told whoever connects after it has come', async () => {
+    const target = await seeingNothing('hubot');
+    expect(await happen(world, 'github', 'push', { repository: 'hubot/scripts' })).toMatchObject([
+      { status: 200 },
+    ]);
+    const { id } = await withGithub(world, [], 'hubot');
+    await lookedAfter(world, id);
+    expect((await rowOf(world, id)).routes.join()).toContain('repository:');
+    await lookedAfter(world, target.id);
+    await until(async () => {
+      await fireCron(world, 'unrouted');
+      return (await storedOf(target)).length > 0 || undefined;
+    });
+    expect(await storedOf({ ...target, id })).toEqual([]);
+    await world.sql('delete from webhooks');
   }, 60_000);
 
   test('of which nobody comes to be known is dropped after a while, and not kept again', async () => {
