@@ -104,7 +104,8 @@ test('410 is not heard: an agent that is gone is asked for three days', async ()
 
 test('the Worker’s own agent says 410, and is told again at its address once the operator says so', async () => {
   const target = await openTarget(world, 'stripe');
-  await until(() => world.agent.deliveries.length > 0 || undefined);
+  const isOwn = ({ body }: { body: unknown }) => JSON.stringify(body).includes(target.id);
+  await until(() => world.agent.deliveries.find(isOwn));
   world.agent.fail({ status: 410 });
   const lines = world.logs.length;
   await happens({ target });
