@@ -28,6 +28,7 @@ const BY_TYPE: Record<string, readonly string[]> = {
   _text: [`array['evil.example']`],
   uuid: ['gen_random_uuid()'],
   int4: ['7'],
+  int8: ['7'],
   bool: ['true'],
   timestamptz: [`now() - interval '1 hour'`, `now() + interval '1 year'`],
   bytea: [`'\\x0102'`],
