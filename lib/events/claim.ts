@@ -104,7 +104,8 @@ export async function claim(
     put_off as (
       update events e set
         lane = case when p.gone_at is null and coalesce(p.closed_until <= now(), true) then p.lane end,
-        tenant_id = p.by,
+        -- Of what is nobody’s any more no team is known.
+        tenant_id = coalesce(p.by, e.tenant_id),
         last_error = case when p.gone_at is not null then 'no agent' else e.last_error end,
         next_attempt_at = case
           when p.gone_at is not null then 'infinity'
