@@ -265,13 +265,12 @@ alter table events add column if not exists payload_bytes integer not null defau
 create index if not exists events_by_payload on events (payload_id) where payload_id is not null;
 -- Whose agent it is being told, or waits to be told by, one after the other: see `lanes`.
 alter table events add column if not exists lane uuid;
-create index if not exists events_in_lane on events (lane, id) where lane is not null;
+create index if not exists events_in_lane on events (lane, id) where lane is not null and lease_id is null;
+create index if not exists events_told on events (lane, lease_id) where lane is not null and lease_id is not null;
 -- What the cron hands to the queue; those that wait for others of their lane have a share of their own.
 drop index if exists events_pending;
 create index if not exists events_due on events (next_attempt_at) include (id, payload_bytes)
-  where status = 'pending' and lane is null;
-create index if not exists events_held on events (next_attempt_at) include (id, payload_bytes)
-  where status = 'pending' and lane is not null;
+  where status = 'pending' and (lane is null or lease_id is not null);
 -- What waits for want of an agent, until infinity.
 create index if not exists events_waiting on events (tenant_id, id)
   where status = 'pending' and last_error = 'no agent';

@@ -1,59 +1,17 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { setAgent } from '../lib/events/set-agent.ts';
-import { openServices } from '../lib/services.ts';
-import { type Behaviour, startTenantAgent, type TenantAgent } from './chaos/lanes/agents.ts';
+import { beforeEach, expect, test } from 'vitest';
 import { fireCron } from './support/cron.ts';
-import { idsOf, send, stripeEvent } from './support/deliveries.ts';
+import { idsOf } from './support/deliveries.ts';
 import { done, run } from './support/keyed-world.ts';
+import { lanesOf, takenOf } from './support/lanes.ts';
 import { openWorld } from './support/open-world.ts';
-import { openTarget, type Target } from './support/targets.ts';
+import { openTarget } from './support/targets.ts';
 import { until } from './support/trips.ts';
 
 // Each agent is told in a lane of its own: what one does, others do not feel.
 
 const world = await openWorld();
-const services = () => openServices(world.bindings as unknown as Env);
-const agents: TenantAgent[] = [];
+const { withAgent, redirect, happens, standing } = lanesOf(world);
 beforeEach(() => world.reset());
-afterEach(async () => {
-  await Promise.all(agents.splice(0).map((agent) => agent.close()));
-});
-
-interface Told {
-  target: Target;
-  tenantId: string;
-  agent: TenantAgent;
-}
-
-/** Somebody whose team has an agent of its own. */
-async function withAgent(behaviour: Behaviour): Promise<Told> {
-  const target = await openTarget(world, 'stripe');
-  const [row] = await world.sql('select tenant_id from connections where id = $1', [target.id]);
-  const tenantId = String(row?.tenant_id);
-  return { target, tenantId, agent: await redirect(tenantId, behaviour) };
-}
-
-async function redirect(tenantId: string, behaviour: Behaviour): Promise<TenantAgent> {
-  const agent = await startTenantAgent(behaviour);
-  agents.push(agent);
-  const { postgres, kms } = services();
-  await setAgent({ postgres, kms, say: () => undefined }, tenantId, agent);
-  return agent;
-}
-
-async function happens({ target }: Pick<Told, 'target'>): Promise<void> {
-  expect((await send(target, { body: stripeEvent('invoice.created'), event: '', id: '' })).status).toBe(200);
-}
-
-const takenOf = (agent: TenantAgent) => agent.requests.filter(({ isTaken }) => isTaken).length;
-
-const standing = ({ target }: Told) =>
-  world.sql(
-    `select status, attempts, last_error, next_attempt_at = 'infinity' as is_waiting,
-       extract(epoch from next_attempt_at - now())::float8 as seconds
-     from events where connection_id = $1 and topic is not null order by id`,
-    [target.id],
-  );
 
 test('one team’s agent that hangs delays everybody: sixteen seconds with 20 events waiting', async () => {
   const [hanging, well] = [await withAgent('hangs'), await withAgent('takes')];

@@ -54,7 +54,7 @@ const exemptions: readonly Exemption[] = [
   ...exempt(
     IDS,
     ['connections/check.ts', 'select c.id from connections c where c.check_at <= now()'],
-    ['events/deliver.ts', 'order by next_attempt_at limit'],
+    ['events/due.ts', 'order by next_attempt_at limit'],
     ['events/lanes.ts', 'next as'],
     ['events/waiting.ts', 'with recursive tenants'],
     ['events/set-agent.ts', 'with part as'],
@@ -71,10 +71,10 @@ const exemptions: readonly Exemption[] = [
   ),
   ...exempt(
     LEASE,
-    ['events/deliver.ts', 'delivered_at = case'],
-    ['events/deliver.ts', "'dead' : 'pending'"],
-    ['events/deliver.ts', 'set attempts = attempts - 1, lease_id = null'],
-    ['events/deliver.ts', "set attempts = attempts - 1, last_error = 'no agent'"],
+    ['events/settle.ts', 'delivered_at = case'],
+    ['events/settle.ts', "'dead' : 'pending'"],
+    ['events/settle.ts', 'set attempts = attempts - 1, lease_id = null'],
+    ['events/settle.ts', "set attempts = attempts - 1, last_error = 'no agent'"],
     ['refresh/claim.ts', 'lease_until = null, refresh_at = now()'],
     ['refresh/claim.ts', 'lease_until = null, refresh_at = null'],
     ['refresh/claim.ts', 'row.was_due'],

@@ -1,7 +1,8 @@
 import { queueChecks } from '../../lib/connections/check.ts';
 import { endLost } from '../../lib/connections/lost.ts';
 import { PostgresUnavailable } from '../../lib/database.ts';
-import { dueEvents, sendLeft } from '../../lib/events/deliver.ts';
+import { dueEvents } from '../../lib/events/due.ts';
+import { sendLeft } from '../../lib/events/left.ts';
 import { wakeWaiting } from '../../lib/events/waiting.ts';
 import { dueRevocations } from '../../lib/grants/revocation.ts';
 import { logJob } from '../../lib/job-log.ts';

@@ -91,7 +91,8 @@ export async function tell(
   if (signature === undefined) return { failure: 'the secret cannot sign', is: 'other' };
   const sending = outgoing(event.body);
   sending.sent.then(onSent, () => undefined);
-  const signal = AbortSignal.any([AbortSignal.timeout(DEADLINE_MS + sendingMs(event.body)), sending.failed]);
+  const deadline = AbortSignal.timeout(DEADLINE_MS + sendingMs(event.body));
+  const signal = AbortSignal.any([deadline, sending.failed]);
   try {
     const answer = await fetcher.fetch(url, {
       method: 'POST',
@@ -109,8 +110,8 @@ export async function tell(
     await answer.body?.cancel();
     return answeredBy(answer);
   } catch {
-    if (sending.failed.aborted) throw sending.failed.reason;
-    return signal.aborted ? { failure: 'timeout', is: 'slow' } : { failure: 'network', is: 'other' };
+    if (!deadline.aborted && sending.failed.aborted) throw sending.failed.reason;
+    return deadline.aborted ? { failure: 'timeout', is: 'slow' } : { failure: 'network', is: 'other' };
   }
 }
 
@@ -126,7 +127,7 @@ function answeredBy({ ok, status, headers }: Response): Answered {
 }
 
 /** Milliseconds that a large event has besides, to be sent: a megabyte a second. */
-function sendingMs({ length }: EventBody): number {
+export function sendingMs({ length }: { length: number }): number {
   return Math.floor(length / 1_000);
 }
 
@@ -137,11 +138,19 @@ function outgoing(body: EventBody): { body: BodyInit; sent: Promise<void>; faile
   const { readable, writable } = new FixedLengthStream(body.length);
   const sent = (async () => {
     const writer = writable.getWriter();
+    const chunks = body.chunks()[Symbol.asyncIterator]();
     try {
-      for await (const chunk of body.chunks()) await writer.write(chunk);
+      for (;;) {
+        const { value, done } = await chunks.next().catch((error: unknown) => {
+          // It cannot be read; what cannot be written is the agent's doing.
+          failure.abort(error);
+          throw error;
+        });
+        if (done) break;
+        await writer.write(value);
+      }
       await writer.close();
     } catch (error) {
-      failure.abort(error);
       await writer.abort(error).catch(() => undefined);
       throw error;
     }

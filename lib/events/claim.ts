@@ -13,6 +13,7 @@ import type { Services } from '../services.ts';
 import { type AgentColumns, workersUrl } from './agent.ts';
 import type { EventRow } from './body.ts';
 import { HELD_SECONDS, type Lane, SLOW_AT_ONCE, WORKERS_LANE } from './lanes.ts';
+import type { Left } from './left.ts';
 import type { Meant } from './meaning.ts';
 import { ATTEMPTS, WAITS } from './schedule.ts';
 
@@ -22,7 +23,8 @@ const LEASE_SECONDS = 30;
 const BYTES_A_SECOND = 250_000;
 /** As long as telling takes at most. */
 const UNDER_WAY_MS = 60_000;
-/** Bytes of payloads that are claimed together. */
+/** Events that are claimed together: what is claimed and not begun is written twice in vain; and bytes of their payloads. */
+const MOST_EVENTS = 25;
 const MOST_BYTES = 4_000_000;
 
 /** An event that is nobody else's to tell for a while. */
@@ -45,12 +47,6 @@ export type Claimed = EventRow &
     /** Its agent is told one after the other. */
     is_slow: boolean;
   };
-
-/** An event that another message must be sent for. */
-export interface Left {
-  id: string;
-  payload_bytes: number;
-}
 
 /**
  * Takes events that are due: of all who ask at once one gets each, and those whose agents are slow come last. Whose agent
@@ -79,12 +75,14 @@ export async function claim(
     ),
     under_way as (
       select d.lane, (
-        select count(*) from events e where e.lane = d.lane and e.lease_id > ${begunSince}::uuid
+        select count(*) from events e
+        where e.lane = d.lane and e.lease_id is not null and e.lease_id > ${begunSince}::uuid
       ) as told
       from (select distinct due.lane from due join lanes l on l.id = due.lane and l.url = due.url where l.share is not null) d
     ),
     in_lanes as (
       select due.*, l.share is not null as is_slow, l.gone_at, l.closed_until,
+        row_number() over (partition by due.lane, due.type = '' order by due.received_at, due.id) as place,
         l.share is not null and row_number() over (
           partition by due.lane, due.type = '' order by due.received_at, due.id
         ) > l.share - coalesce(u.told, 0) as is_held
@@ -94,16 +92,18 @@ export async function claim(
     ),
     placed as (
       select *,
-        is_slow and row_number() over (partition by is_slow, is_held order by received_at, id) > ${SLOW_AT_ONCE}
-        or case when ${isLarge} then row_number() over (partition by is_large, is_held order by received_at, id) > 1
-          else sum(payload_bytes) over (
-            partition by is_large, is_held order by is_slow, received_at, id
-          ) > ${MOST_BYTES} end as is_too_much
+        is_slow and row_number() over (partition by is_slow, is_held order by place, received_at, id) > ${SLOW_AT_ONCE}
+        or row_number() over each_in_turn > ${isLarge ? 1 : MOST_EVENTS}
+        or ${!isLarge} and sum(payload_bytes) over each_in_turn > ${MOST_BYTES} as is_too_much
       from in_lanes
+      -- The lanes take turns, so that nobody's wait behind another's many.
+      window each_in_turn as (partition by is_large, is_held order by is_slow, place, received_at, id)
     ),
     put_off as (
       update events e set
         lane = case when p.gone_at is null and coalesce(p.closed_until <= now(), true) then p.lane end,
+        -- Whoever had it has vanished: it has its turn like the others.
+        lease_id = null,
         -- Of what is nobody’s any more no team is known.
         tenant_id = coalesce(p.by, e.tenant_id),
         last_error = case when p.gone_at is not null then 'no agent' else e.last_error end,
@@ -117,13 +117,13 @@ export async function claim(
       returning e.id
     ),
     candidate as (
-      select e.id, p.lane, e.attempts >= ${ATTEMPTS} as is_spent from events e join placed p on p.id = e.id
+      select e.id, case when p.type <> '' then p.lane end as lane, e.attempts >= ${ATTEMPTS} as is_spent from events e join placed p on p.id = e.id
       where p.is_large = ${isLarge} and not p.is_too_much and not p.is_held and p.gone_at is null
         and coalesce(p.closed_until <= now(), true) and ${IS_DUE}
       for update of e skip locked
     ),
     claimed as (
-      update events e set lease_id = ${leaseId}::uuid, lane = candidate.lane,
+      update events e set lease_id = ${leaseId}::uuid, lane = case when not candidate.is_spent then candidate.lane end,
         status = case when candidate.is_spent then 'dead' else e.status end,
         last_error = case when candidate.is_spent then coalesce(e.last_error, 'whoever told it vanished') else e.last_error end,
         attempts = e.attempts + case when candidate.is_spent then 0 else 1 end,
@@ -144,8 +144,8 @@ export async function claim(
         e.account_id, e.occurred_at, e.received_at, e.data, e.payload_id, e.payload_bytes, e.attempts, e.replays, e.meaning,
         e.topic, e.lease_id, e.last_error, e.status = 'dead' as is_spent, a.url as agent_url, a.secret as agent_secret,
         owner.loss is null or (e.type = 'connection.disconnected' and heard.by is not null) as may_be_told,
-        e.lane, coalesce(a.url, ${ownUrl}) as lane_url, exists (
-          select from lanes l where l.id = e.lane and l.url = coalesce(a.url, ${ownUrl}) and l.share is not null
+        coalesce(a.tenant_id, ${WORKERS_LANE}::uuid) as lane, coalesce(a.url, ${ownUrl}) as lane_url, exists (
+          select from lanes l where e.type <> '' and l.id = coalesce(a.tenant_id, ${WORKERS_LANE}::uuid) and l.url = coalesce(a.url, ${ownUrl}) and l.share is not null
         ) as is_slow,
         ${dataKeyColumns}, ${partColumns}
       from (

@@ -122,6 +122,8 @@ async function opened(services: Services, row: Row): Promise<FeedEvent> {
       id !== null && row.payload_bytes > SMALL_BYTES
         ? await bodyOfLarge(services, { ...row, payload_id: id })
         : bodyOf(row, await openSmall(services, row));
+    // What does not open half way would end the answer, and all that is behind it.
+    if (!body.whole) for await (const _ of body.chunks());
     return body.chunks;
   } catch (error) {
     if (!(error instanceof PayloadNotOpened)) throw error;

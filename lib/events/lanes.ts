@@ -19,6 +19,8 @@ export interface Lane {
 export const SLOW = { first: 8, least: 2, most: 64 };
 /** Of slow agents' events that one invocation tells at once, so that others' have the rest of its connections. */
 export const SLOW_AT_ONCE = 2;
+/** Of those that wait, so many have their turn once their agent answers at once again. */
+const FOLLOWING = 50;
 /** Seconds after which who waits for others of its lane is looked at, should these have vanished. */
 export const HELD_SECONDS = 120;
 
@@ -45,7 +47,7 @@ function change({ lane, lane_url: url }: Lane, { share, closedSeconds, isGone }:
       gone_at = case when l.url <> excluded.url then excluded.gone_at else coalesce(l.gone_at, excluded.gone_at) end`;
 }
 
-/** Has an agent told one after the other from now on, which has not answered for a second. */
+/** Has an agent told one after the other from now on, which is slow to answer. */
 export async function markSlow({ postgres }: Services, lane: Lane): Promise<void> {
   await postgres.rows(change(lane, { share: sql`coalesce(l.share, ${SLOW.first})` }));
 }
@@ -64,7 +66,7 @@ export function laneTables(lane: Lane, news: LaneNews | undefined): RawBuilder<u
     next as (
       select e.id, e.payload_bytes from events e
       where e.lane = ${lane.lane}::uuid and e.lease_id is null and e.status = 'pending'
-      order by e.id limit ${SLOW_AT_ONCE}
+      order by e.id limit ${news === 'fast' ? FOLLOWING : SLOW_AT_ONCE}
     )`;
 }
 
@@ -78,7 +80,8 @@ function changeBy(lane: Lane, news: LaneNews): RawBuilder<unknown> {
     case 'hangs':
       return change(lane, { share: halved });
     case 'slow':
-      return change(lane, { share: sql`coalesce(l.share, ${SLOW.first})` });
+      // It takes what it is told: one more at once may go as well.
+      return change(lane, { share: sql`least(coalesce(l.share, ${SLOW.first}) + 1, ${SLOW.most})` });
     case 'fast':
       return change(lane, { share: sql`case when l.share < ${SLOW.most} then l.share * 2 end` });
   }

@@ -2,8 +2,7 @@ import { sql } from 'kysely';
 import { type Caller, callerTables, requireScope, type ScopeRow, scopeColumns } from '../access.ts';
 import { Problem } from '../problem.ts';
 import type { Services } from '../services.ts';
-import type { Left } from './claim.ts';
-import { sendLeft } from './deliver.ts';
+import { type Left, sendLeft } from './left.ts';
 
 /**
  * Has an event of the caller's told again, from the first attempt on, whatever became of it. One statement. Throws

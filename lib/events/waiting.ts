@@ -9,6 +9,8 @@ import { isWaiting } from './schedule.ts';
 // Events that wait for want of an agent.
 
 const NO_AGENT_OF_ITS_OWN = { agent_url: null, agent_secret: null } as AgentColumns;
+/** Of each tenant in a firing, however many others there are. */
+const LEAST_PER_TENANT = 20;
 /** Looked at in a firing, to see whose they are by now. */
 const PER_FIRING = 5_000;
 const MARK = 'waiting';
@@ -40,7 +42,8 @@ export async function wakeWaiting(services: Services, limit: number): Promise<nu
     waiting as (
       select e.id from heard cross join lateral (
         select id from events where tenant_id = heard.id and ${isWaiting}
-        order by id limit ${limit} for update skip locked
+        order by id limit (select greatest(${LEAST_PER_TENANT}, ${limit} / greatest(1, count(*))) from heard)
+        for update skip locked
       ) e limit ${limit}
     )
     update events e set next_attempt_at = now(), last_error = null from waiting where e.id = waiting.id returning 1`);

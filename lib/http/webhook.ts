@@ -2,7 +2,7 @@ import type { Context } from 'hono';
 import * as z from 'zod';
 import { requireProvider } from '../catalog.ts';
 import { PostgresUnavailable, postgres } from '../database.ts';
-import { sendLeft } from '../events/deliver.ts';
+import { sendLeft } from '../events/left.ts';
 import { Problem, type ProblemCode, unavailable } from '../problem.ts';
 import type { Services } from '../services.ts';
 import { Room } from '../webhooks/large-bodies.ts';

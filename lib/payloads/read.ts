@@ -49,6 +49,25 @@ export async function openSmall(
   return text;
 }
 
+/** The same of any size, all at once: of what is acted on, which is never many megabytes. Throws `PayloadGone`, too. */
+export async function openText(
+  services: Services,
+  row: PayloadColumns & PartColumns & { data: string },
+): Promise<string> {
+  const { payload_id: id } = row;
+  if (id === null) return row.data;
+  if (row.payload_bytes <= SMALL_BYTES) {
+    if (row.part_sealed === null) throw new PayloadGone();
+    return openSmall(services, row);
+  }
+  const decoder = new TextDecoder();
+  let text = '';
+  for await (const part of partsOfPayload(services, { ...row, payload_id: id })) {
+    text += decoder.decode(part, { stream: true });
+  }
+  return text + decoder.decode();
+}
+
 /** The same part by part, each read when it is asked for. Nothing of one that is not there as a whole. */
 export async function* partsOfPayload(
   services: Services,

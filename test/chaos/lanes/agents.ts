@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { Webhook } from 'standardwebhooks';
 import { serve } from '../../world/http-server.ts';
 
-/** What an agent does with events: takes them, never answers, says 410, or says 429 with so many seconds. */
-export type Behaviour = 'takes' | 'hangs' | 'gone' | { retryAfter: number };
+/** What an agent does with events: takes them, after so long, never answers, says 410, or says 429 with so many seconds. */
+export type Behaviour = 'takes' | 'hangs' | 'gone' | { retryAfter: number } | { takesMs: number };
 
 /** One request that was rightly signed; times by `performance.now()`. */
 export interface Received {
@@ -46,13 +46,15 @@ export async function startTenantAgent(behaviour: Behaviour): Promise<TenantAgen
       number: data.id,
       at: arrived,
       over: undefined,
-      isTaken: behaviour === 'takes',
+      isTaken: behaviour === 'takes' || (typeof behaviour === 'object' && 'takesMs' in behaviour),
     };
     agent.requests.push(received);
     open += 1;
     agent.mostOpen = Math.max(agent.mostOpen, open);
     if (behaviour === 'hangs' && !gone.aborted)
       await new Promise((resolve) => gone.addEventListener('abort', resolve, { once: true }));
+    if (typeof behaviour === 'object' && 'takesMs' in behaviour)
+      await new Promise((resolve) => setTimeout(resolve, behaviour.takesMs));
     open -= 1;
     received.over = performance.now();
     return answerOf(behaviour);
@@ -63,7 +65,8 @@ export async function startTenantAgent(behaviour: Behaviour): Promise<TenantAgen
 
 function answerOf(behaviour: Behaviour): Response | 'drop' {
   if (behaviour === 'hangs') return 'drop';
-  if (behaviour === 'takes') return new Response(null, { status: 204 });
+  if (behaviour === 'takes' || (typeof behaviour === 'object' && 'takesMs' in behaviour))
+    return new Response(null, { status: 204 });
   if (behaviour === 'gone') return new Response(null, { status: 410 });
   return new Response(null, { status: 429, headers: { 'retry-after': String(behaviour.retryAfter) } });
 }

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeEach, expect, inject, test } from 'vitest';
 import { postgres } from '../../../lib/database.ts';
-import { deliver, dueEvents } from '../../../lib/events/deliver.ts';
+import { deliver } from '../../../lib/events/deliver.ts';
+import { dueEvents } from '../../../lib/events/due.ts';
 import { wakeWaiting } from '../../../lib/events/waiting.ts';
 import { newMeter } from '../../../lib/meter.ts';
 import type { Services } from '../../../lib/services.ts';
