@@ -10,6 +10,7 @@ import { type Received, readDelivery } from '../webhooks/receive.ts';
 import { spillDelivery } from '../webhooks/spill.ts';
 import { store, storeForAll } from '../webhooks/store.ts';
 import { keepUnrouted } from '../webhooks/unrouted.ts';
+import { within } from '../within.ts';
 import type { AppEnv } from './app.ts';
 import { type Endpoint, endpoint } from './endpoint.ts';
 import { clientAddress, refuseSpent, spend } from './rate-limit.ts';
@@ -74,18 +75,6 @@ const BYTES_PER_MS = 5_000;
 /** Whoever sends waits for ten seconds at most. */
 const ANSWER_MS = 8_500;
 
-async function within<Result>(milliseconds: number, work: Promise<Result>): Promise<Result> {
-  let timer: ReturnType<typeof setTimeout> | null = null;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(reject, milliseconds, unavailable('storing it takes too long'));
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 function hasty(services: Services, bytes = 0): Services {
   const deadlineMs = DEADLINE_MS + Math.round(bytes / BYTES_PER_MS);
   return { ...services, postgres: postgres(services.config, services.meter, deadlineMs) };
@@ -121,7 +110,7 @@ async function receive(
     const keeping = keep(hasty(services, received.bytes.length), received, provider);
     // Who is told to come again finds done what goes on meanwhile.
     c.executionCtx.waitUntil(keeping.catch(() => undefined).finally(() => room.leave()));
-    ids = await within(ANSWER_MS, keeping);
+    ids = await within(ANSWER_MS, keeping, () => unavailable('storing it takes too long'));
   } catch (error) {
     // Who has much read and does not end it has used up a try like who signs it wrongly.
     const isBroken = !received && room.isTaken;

@@ -1,4 +1,5 @@
 import { type RawBuilder, sql } from 'kysely';
+import { toHex } from '../bytes.ts';
 import { unavailable } from '../problem.ts';
 import type { Services } from '../services.ts';
 import type { Payload } from './payload.ts';
@@ -32,25 +33,12 @@ export function givenPayloads({ payloads, sealed }: FirstParts): RawBuilder<unkn
     unnest(
       ${payloads.map(({ id }) => id)}::uuid[], ${payloads.map(({ tenantId }) => tenantId)}::uuid[],
       ${payloads.map(({ dataKeyId }) => dataKeyId)}::uuid[], ${payloads.map(({ bytes }) => bytes)}::integer[],
-      ${sealed.map((part) => part && `\\x${hexOf(part)}`)}::bytea[]
+      ${sealed.map((part) => part && `\\x${toHex(part)}`)}::bytea[]
     )`;
 }
 
 /** Of a payload that goes by itself: many of them in one statement would take many times their size in memory. */
 const ALONE_BYTES = 128 * 1024;
-
-const digits = Uint8Array.from('0123456789abcdef', (digit) => digit.charCodeAt(0));
-
-/** Hexadecimal digits, made as one text: put together bit by bit, a megabyte takes sixty. */
-function hexOf(bytes: Uint8Array): string {
-  const text = new Uint8Array(bytes.length * 2);
-  for (let at = 0; at < bytes.length; at += 1) {
-    const byte = bytes[at] ?? 0;
-    text[2 * at] = digits[byte >> 4] ?? 0;
-    text[2 * at + 1] = digits[byte & 15] ?? 0;
-  }
-  return new TextDecoder().decode(text);
-}
 
 /** Who sends what is large waits for some seconds, the longer the larger it may be, and sends it again where it comes to nothing. */
 const WRITING_MS = 1_500;

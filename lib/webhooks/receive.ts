@@ -3,6 +3,7 @@ import { readLarge } from '../bounded-read.ts';
 import { outlineOf } from '../json-outline.ts';
 import { Problem } from '../problem.ts';
 import type { Services } from '../services.ts';
+import { within } from '../within.ts';
 import type { Room } from './large-bodies.ts';
 import { knownRecipient, type Recipient, readRecipient } from './recipient.ts';
 import { clientKeys } from './secrets.ts';
@@ -70,23 +71,16 @@ async function readBody(
   { connectionId, beforeAsking, room }: Delivered,
   maxBytes: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  let timer: ReturnType<typeof setTimeout> | null = null;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(reject, READING_MS, new Problem('unavailable', 'The body takes too long to come.'));
-  });
   const reading = readLarge(request, { smallBytes: SMALL_BYTES, maxBytes }, async (length) => {
     beforeAsking();
     if (connectionId !== undefined && !(await recipientOf(services, provider, connectionId)))
       throw notFound();
     await room.take(length);
   });
-  try {
-    const bytes = await Promise.race([reading, late]);
-    if (!bytes) throw new Problem('payload_too_large', `The body may be ${maxBytes} bytes at most.`);
-    return bytes;
-  } finally {
-    clearTimeout(timer);
-  }
+  const late = () => new Problem('unavailable', 'The body takes too long to come.');
+  const bytes = await within(READING_MS, reading, late);
+  if (!bytes) throw new Problem('payload_too_large', `The body may be ${maxBytes} bytes at most.`);
+  return bytes;
 }
 
 async function recipientOf(
