@@ -49,9 +49,7 @@ export async function sweep({ postgres }: Services): Promise<Record<string, numb
       where a.action = 'disconnected' and a.at < now() - interval '1 day' and a.at > now() - interval '4 days'
         and e.payload_id is not null and e.topic is not null
         -- Whoever has connected again has another connection.
-        and not exists (
-          select from connections c where c.id = a.connection_id and (c.status <> 'disconnected' or c.updated_at > a.at + interval '1 hour')
-        )
+        and not exists (select from connections c where c.id = a.connection_id and c.status <> 'disconnected')
         -- What asks for something to be forgotten says what, until that is done.
         and not (e.status = 'pending' and e.meaning is not null)
       limit ${PAYLOADS_PER_FIRING}

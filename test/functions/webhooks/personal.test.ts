@@ -1,6 +1,7 @@
 import { beforeEach, expect, test } from 'vitest';
 import { fireCron } from '../../support/cron.ts';
 import { send, settledOf, something, storedOf, toldOf } from '../../support/deliveries.ts';
+import { connectByOAuth } from '../../support/flows.ts';
 import { done, run } from '../../support/keyed-world.ts';
 import { openWorld } from '../../support/open-world.ts';
 import { openTarget, type Target } from '../../support/targets.ts';
@@ -120,6 +121,18 @@ test('a disconnect leaves what customers have said for thirty days', async () =>
   expect(await world.sql('select 1 from payloads')).toEqual(
     await world.sql('select 1 from payloads p where exists (select from events where payload_id = p.id)'),
   );
+});
+
+test('a disconnect leaves what customers have said where the person connects again within a day', async () => {
+  const target = await openTarget(world, 'shopify');
+  expect((await send(target, order(target).delivery)).status).toBe(200);
+  await settledOf(target);
+  expect((await target.person.at.delete('/api/connectors/shopify')).status).toBe(200);
+  const query = { shop: target.shop };
+  expect((await connectByOAuth(target.person.at, 'shopify', { query })).status).toBeLessThan(400);
+  await clock.advance(24 * HOUR);
+  await fireCron(world, 'sweep');
+  expect(await payloadsOf(target)).toBe(0);
 });
 
 test('keys:destroy leaves what customers have said', async () => {
